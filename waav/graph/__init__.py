@@ -1,0 +1,1 @@
+"""The graph every call runs: definition, check, build and nodes."""

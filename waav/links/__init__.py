@@ -1,0 +1,1 @@
+"""The sockets to vendors: run a Dialogue over WebSocket, HTTP or an in-process model."""

@@ -1,0 +1,1 @@
+"""Models that run inside the process: recognition, synthesis, voice activity, end of turn, noise."""

@@ -1,0 +1,1 @@
+"""One vendor per module, without IO. Found by twisted.plugin, listed nowhere."""

@@ -1,0 +1,1 @@
+"""One caller from hello to hang-up: the state machine, playback and interruption."""

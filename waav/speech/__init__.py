@@ -1,0 +1,1 @@
+"""What speech is: audio, commands, events, turns. Pure values and rules, no IO, no clock."""

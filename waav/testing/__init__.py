@@ -1,0 +1,1 @@
+"""Doubles for us and for plugin authors: recording player, replay server, provider contract."""
