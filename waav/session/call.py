@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from waav.links.dial import Dialler
-from waav.registry import Registry
-from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
 from waav.models.settings import NoiseSettings, TurnSettings
+from waav.registry import Registry
 from waav.secret import Secret
+from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 from waav.speech.wire import Transcript
 

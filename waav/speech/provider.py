@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zope.interface import implementer
-
 from twisted.plugin import IPlugin
+from zope.interface import implementer
 
 from waav.interfaces import IProvider
 from waav.secret import Secret
