@@ -1,0 +1,157 @@
+"""Headless Chromium, driven over its DevTools WebSocket."""
+
+import base64
+import itertools
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import treq
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from twisted.internet import task
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+
+class _Running(ProcessProtocol):
+    def __init__(self) -> None:
+        self.output = b""
+        self.ended: Deferred[None] = Deferred()
+
+    def errReceived(self, data: bytes) -> None:
+        self.output += data
+
+    outReceived = errReceived
+
+    def processEnded(self, reason: Failure) -> None:
+        reason.trap(ProcessDone, ProcessTerminated)
+        self.ended.callback(None)
+
+
+class _DevTools(WebSocketClientProtocol):
+    def onOpen(self) -> None:
+        self.answers: dict[int, Deferred[Any]] = {}
+        self.logged: list[str] = []
+        self.numbers = itertools.count(1)
+        self.factory.opened.callback(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        message = json.loads(payload)
+        if "id" in message:
+            waiting = self.answers.pop(message["id"])
+            if "error" in message:
+                waiting.errback(RuntimeError(message["error"]["message"]))
+            else:
+                waiting.callback(message["result"])
+        elif message["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            self.logged.append(json.dumps(message["params"]))
+
+    def call(self, method: str, **params: Any) -> Deferred[Any]:
+        number = next(self.numbers)
+        self.answers[number] = Deferred()
+        self.sendMessage(json.dumps({"id": number, "method": method, "params": params}).encode())
+        return self.answers[number]
+
+
+class Chromium:
+    """One browser with one page; its microphone plays a sound file once."""
+
+    def __init__(self, reactor: Any, microphone: Path) -> None:
+        self.reactor = reactor
+        self.profile = Path(tempfile.mkdtemp(prefix="waav-chromium-"))
+        self.process = _Running()
+        found = shutil.which("chromium") or shutil.which("chromium-browser")
+        if found is None:
+            raise RuntimeError("chromium is not installed; .ci/run installs it")
+        arguments = [
+            found, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+            "--remote-debugging-port=0", f"--user-data-dir={self.profile}", "--window-size=1100,1400",
+            "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+            f"--use-file-for-fake-audio-capture={microphone}%noloop", "about:blank",
+        ]  # fmt: skip
+        self.transport = reactor.spawnProcess(self.process, found, arguments, env=None)
+        self.page: Any = None
+
+    async def open(self, url: str) -> None:
+        """Go to ``url`` and wait until the page has loaded."""
+        port_file = self.profile / "DevToolsActivePort"
+        await self._until(port_file.exists, "chromium to start", 60)
+        port = int(port_file.read_text().split()[0])
+        pages: list[dict[str, str]] = []
+
+        async def list_pages() -> bool:
+            answer = await treq.get(f"http://127.0.0.1:{port}/json/list")
+            pages[:] = [page for page in await treq.json_content(answer) if page["type"] == "page"]
+            return bool(pages)
+
+        await self._until(list_pages, "a page", 30)
+        factory = WebSocketClientFactory(pages[0]["webSocketDebuggerUrl"])
+        factory.protocol = _DevTools
+        factory.opened = Deferred()
+        await HostnameEndpoint(self.reactor, "127.0.0.1", port).connect(factory)
+        self.page = await factory.opened
+        for domain in ("Runtime", "Page", "Log"):
+            await self.page.call(f"{domain}.enable")
+        await self.page.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete'", 20)
+
+    async def run(self, script: str) -> Any:
+        """The value of a JavaScript expression; promises are awaited, clicks count as the user's."""
+        answer = await self.page.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
+        if "exceptionDetails" in answer:
+            raise AssertionError(f"{script}: {answer['exceptionDetails']}")
+        return answer["result"].get("value")
+
+    async def until(self, script: str, timeout_s: float) -> None:
+        """Wait until a JavaScript expression is true."""
+
+        async def is_true() -> bool:
+            return bool(await self.run(script))
+
+        await self._until(is_true, script, timeout_s)
+
+    async def press(self, key: str, code: int) -> None:
+        """One key press as the operating system would deliver it."""
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            await self.page.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text
+            )
+
+    async def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        await self.page.call("Input.insertText", text=text)
+
+    async def screenshot(self, path: Path) -> None:
+        """Save what the page looks like now."""
+        answer = await self.page.call("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    async def close(self) -> None:
+        """End the browser."""
+        if self.page is not None:
+            self.page.dropConnection(abort=True)
+        if not self.process.ended.called:
+            self.transport.signalProcess("KILL")
+        await self.process.ended
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    async def _until(self, condition: Any, what: str, timeout_s: float) -> None:
+        ends_at = self.reactor.seconds() + timeout_s
+        while True:
+            result = condition()
+            if await result if hasattr(result, "__await__") else result:
+                return
+            if self.reactor.seconds() > ends_at:
+                raise AssertionError(
+                    f"waited {timeout_s} s for {what}; chromium said {self.process.output[-2000:]!r}"
+                )
+            await task.deferLater(self.reactor, 0.1)
