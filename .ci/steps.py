@@ -32,7 +32,13 @@ def run(title: str, command: str) -> tuple[int, str]:
     print(f"\n=== {title}\n$ {command}", flush=True)
     began = time.monotonic()
     process = subprocess.Popen(
-        command, shell=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        shell=True,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     lines = []
     assert process.stdout is not None

@@ -73,15 +73,23 @@ class ConsoleTests(TestCase):
         await browser.until(
             "document.querySelector('#events').textContent.includes('interrupt')", 10
         )
-        first = await browser.run("new Promise((r) => setTimeout(() => r(document.documentElement.dataset.playedMs), 300))")
-        second = await browser.run("new Promise((r) => setTimeout(() => r(document.documentElement.dataset.playedMs), 1000))")
+        first = await browser.run(
+            "new Promise((r) => setTimeout(() => r(document.documentElement.dataset.playedMs), 300))"
+        )
+        second = await browser.run(
+            "new Promise((r) => setTimeout(() => r(document.documentElement.dataset.playedMs), 1000))"
+        )
         self.assertEqual(first, second)
 
     async def test_readable_on_a_phone(self) -> None:
         """At 390 pixels nothing is wider than the screen, and everything that can be pressed is big enough."""
         browser = self.browser
         await browser.page.call(
-            "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True
+            "Emulation.setDeviceMetricsOverride",
+            width=390,
+            height=844,
+            deviceScaleFactor=2,
+            mobile=True,
         )
         self.assertLessEqual(await browser.run("document.documentElement.scrollWidth"), 390)
         heights = await browser.run(
