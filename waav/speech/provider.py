@@ -140,5 +140,9 @@ class Provider:
     check: Callable[[Account], None] | None = None
     """Validates the operator's ``options`` and ``endpoint`` at start; raises ConfigError with a path
     relative to ``providers.<name>``."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """The default model of each verb (``listen``, ``speak``), for the documentation table."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Every vendor option with one sentence about it, for the documentation."""
     timing: Mapping[str, float] = field(default_factory=dict)
     """Speech-final times in seconds that suit this vendor better than the defaults (``wait_s``, ...)."""

@@ -76,10 +76,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first part of a successful HTTP answer (2xx only: the link turns others into errors)."""
+    """The first part of a successful HTTP answer (2xx only: the link turns others into errors).
+
+    ``request`` is the one it answers: requests that failed for good get no answer, so a dialogue with several
+    under way could not tell otherwise.
+    """
 
     status: int
     headers: Mapping[str, str]  # lower-case names
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
