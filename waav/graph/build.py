@@ -1,0 +1,167 @@
+"""From a definition to nodes that pass values on by plain calls.
+
+A node receives one value at a time and hands what it makes of it to ``emit``, which was given to it when it was
+built: the ``receive`` of the next node itself where there is just one. No queue sits between two nodes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from waav.graph.definition import Definition, check, flow_order
+from waav.links.dial import Dialler
+
+Emit = Callable[[Any], None]
+
+
+class Node(Protocol):
+    """A place that values pass through."""
+
+    def receive(self, value: Any) -> None:
+        """Take one value; values of a kind that mean nothing here are ignored."""
+
+    def start(self) -> Deferred[None]:
+        """Fires when the node can do its work. Cancelling it, or ``stop``, ends a start that takes too long."""
+
+    def stop(self, at_once: bool) -> Deferred[None]:
+        """End. ``at_once``: nobody wants what is still to come; otherwise that is emitted first."""
+
+    def pause(self) -> None:
+        """What this node produces cannot be taken now: stop reading from where it comes."""
+
+    def resume(self) -> None:
+        """Go on after ``pause``."""
+
+
+class PlainNode:
+    """A node with nothing to start, stop or pause."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+
+    def receive(self, value: Any) -> None:
+        self.emit(value)
+
+    def start(self) -> Deferred[None]:
+        return succeed(None)
+
+    def stop(self, at_once: bool) -> Deferred[None]:
+        return succeed(None)
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the nodes of one call may use of the world outside the graph.
+
+    Args:
+        congested: told when the recogniser cannot take more audio (True), and when it can again.
+        on_text: receives what reaches the node ``text_output``.
+        on_audio: receives what reaches the node ``audio_output``.
+        count: adds to one of the figures of the call, by name.
+        stream_id: for log lines.
+    """
+
+    clock: IReactorTime
+    dialler: Dialler
+    congested: Callable[[bool], None]
+    on_text: Emit
+    on_audio: Emit
+    count: Callable[[str, int], None]
+    stream_id: str = ""
+
+
+Kind = Callable[[Mapping[str, Any], Surroundings, Emit], Node]
+"""Makes a node from its config. Raises WaavError for a config that cannot work; never touches the network."""
+
+
+class Graph:
+    """The nodes of one call, built but not started."""
+
+    _log = Logger()
+
+    def __init__(self, nodes: Mapping[str, Node], order: list[str]) -> None:
+        self._nodes = nodes
+        self._order = order
+
+    def entry(self, node: str) -> Emit:
+        """The call that hands a value to ``node``."""
+        return self._nodes[node].receive
+
+    def node(self, node: str) -> Node:
+        """The node of that id."""
+        return self._nodes[node]
+
+    async def start(self) -> None:
+        """Start every node, all at the same time; raises what the first of them raises that fails."""
+        starting = [node.start() for node in self._nodes.values()]
+        try:
+            await gatherResults(starting, consumeErrors=True)
+        except FirstError as first:
+            for one in starting:
+                one.cancel()
+            cause = first.subFailure.value
+            assert cause is not None
+            raise cause from None
+
+    async def stop(self, at_once: bool) -> None:
+        """Stop every node, those that feed others first, each whatever became of the others."""
+        for name in self._order:
+            try:
+                await self._nodes[name].stop(at_once)
+            except Exception:
+                self._log.failure("node {node} did not stop cleanly", node=name)
+
+    def pause(self) -> None:
+        """The caller cannot take more; stop reading from vendors that speak."""
+        for node in self._nodes.values():
+            node.pause()
+
+    def resume(self) -> None:
+        """The caller can take more again."""
+        for node in self._nodes.values():
+            node.resume()
+
+
+def build(definition: Definition, kinds: Mapping[str, Kind], surroundings: Surroundings) -> Graph:
+    """Check ``definition`` and make its nodes, last ones first so that each knows whom it feeds.
+
+    Raises:
+        WaavError: the definition, or the config of a node, cannot work. Nothing was started.
+    """
+    check(definition, kinds.keys())
+    order = flow_order(definition)
+    by_id = {node.id: node for node in definition.nodes}
+    nodes: dict[str, Node] = {}
+    for name in reversed(order):
+        emit = _joined([nodes[target].receive for target in definition.successors(name)])
+        nodes[name] = kinds[by_id[name].type](by_id[name].config, surroundings, emit)
+    return Graph(nodes, order)
+
+
+def _joined(targets: list[Emit]) -> Emit:
+    """One call that reaches all of ``targets``, in order."""
+    if not targets:
+        return _nowhere
+    if len(targets) == 1:
+        return targets[0]
+    several = tuple(targets)
+
+    def fan_out(value: Any) -> None:
+        for target in several:
+            target(value)
+
+    return fan_out
+
+
+def _nowhere(value: Any) -> None:
+    """Where the values of a node go that nobody listens to."""

@@ -1,0 +1,49 @@
+"""What runs along the edges of a graph, besides caller audio (``bytes``) and the events of ``waav.speech.wire``."""
+
+from dataclasses import dataclass
+
+from waav.errors import WaavError
+from waav.speech.audio import AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak this. ``utterance`` numbers are given in the order of asking.
+
+    Args:
+        flush: False: more text may follow and be spoken together with it.
+        is_protected: the caller must not be interrupted in hearing it; never joined with text that may be.
+    """
+
+    utterance: int
+    text: str
+    flush: bool = True
+    is_protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some audio of an utterance, labelled with what it really is.
+
+    ``duration_s`` is None where only a decoder could tell.
+    """
+
+    utterance: int
+    format: AudioFormat
+    data: bytes
+    duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Everything of this utterance was handed on. Once per ``Say`` that was not cleared."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """This utterance could not be spoken to its end. Its ``Complete`` follows."""
+
+    utterance: int
+    error: WaavError
