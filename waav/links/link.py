@@ -1,0 +1,75 @@
+"""What a link to a vendor is, seen from the two sides of it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from waav.errors import ProviderError, WireError
+from waav.speech import wire
+
+
+class Sink(Protocol):
+    """Where a link puts what the vendor says. Both methods return at once and never raise."""
+
+    def event(self, event: wire.Event) -> None:
+        """One thing happened. Events come in order; nothing follows a ``wire.Lost``."""
+
+    def congested(self, is_full: bool) -> None:
+        """True: the vendor cannot take more just now, stop the source. False: go on.
+
+        What is sent in spite of it is kept in order all the same.
+        """
+
+
+class Link(Protocol):
+    """A conversation with a vendor that has begun."""
+
+    def send(self, command: wire.Command) -> None:
+        """Say ``command`` to the vendor. Returns at once; ignored after ``close`` or ``abort``."""
+
+    def pause(self) -> None:
+        """Stop reading what the vendor says: the far side is full."""
+
+    def resume(self) -> None:
+        """Go on reading."""
+
+    def close(self) -> Deferred[None]:
+        """Say ``Finish``, deliver the last events (at most ``Opening.finish_s``), then hang up.
+
+        The Deferred never fails. Cancelling it hangs up at once.
+        """
+
+    def abort(self) -> None:
+        """Hang up at once. No event follows."""
+
+
+Heard = Callable[[wire.Event], None]
+
+
+def understand(
+    provider: str, dialogue: wire.Dialogue, incoming: wire.Incoming
+) -> list[wire.Event]:
+    """What ``incoming`` means. A message of the wrong shape becomes a ``WireError`` here, and only here.
+
+    Raises:
+        ProviderError: from the dialogue, or the ``WireError``.
+    """
+    try:
+        return dialogue.receive(incoming)
+    except ProviderError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        # The text of the error may quote the vendor's message, and with it a transcript: only its type is shown.
+        raise WireError(
+            provider,
+            f"{provider} sent something its documentation does not describe ({type(error).__name__})",
+        ) from error
+
+
+def as_provider_error(provider: str, failure: Failure) -> ProviderError:
+    """The cause as one of ours, for errors nobody foresaw."""
+    if isinstance(failure.value, ProviderError):
+        return failure.value
+    return ProviderError(provider, f"{provider}: {failure.type.__name__}")
