@@ -10,6 +10,7 @@ Encoding = Literal[
     "linear16",
     "linear32",
     "float32",
+    "float16",
     "mulaw",
     "alaw",
     "mp3",
@@ -19,6 +20,8 @@ Encoding = Literal[
     "aac",
     "amr_nb",
     "amr_wb",
+    "speex",
+    "g729",
 ]
 Container = Literal["raw", "wav", "ogg", "webm", "mp4"]
 
@@ -26,6 +29,7 @@ SAMPLE_BYTES: Final[dict[str, int]] = {
     "linear16": 2,
     "linear32": 4,
     "float32": 4,
+    "float16": 2,
     "mulaw": 1,
     "alaw": 1,
 }
@@ -35,6 +39,7 @@ SILENCE: Final[dict[str, int]] = {
     "linear16": 0,
     "linear32": 0,
     "float32": 0,
+    "float16": 0,
     "mulaw": 0xFF,
     "alaw": 0xD5,
 }

@@ -1,0 +1,258 @@
+"""Headerless audio from one encoding, rate and number of channels to another, piece by piece.
+
+Cutting the stream differently never changes the result. G.711 follows ITU-T G.711 tables 1 and 2 (nearest level).
+Samples are interleaved and little-endian; full scale of the float encodings is 1.0.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from waav.speech import wav
+from waav.speech.audio import SAMPLE_BYTES, AudioFormat
+
+_Samples = npt.NDArray[Any]
+
+_DTYPES: Final[dict[str, str]] = {
+    "linear16": "<i2",
+    "linear32": "<i4",
+    "float32": "<f4",
+    "float16": "<f2",
+    "mulaw": "u1",
+    "alaw": "u1",
+}
+_IN_16_BITS: Final = frozenset({"linear16", "mulaw", "alaw"})
+# soxr's MQ loses nothing of speech below 90 % of the band and delays less than HQ.
+_QUALITY: Final = "MQ"
+
+
+def can_convert(source: AudioFormat, target: AudioFormat) -> bool:
+    """Whether ``Converter(source, target)`` works: both headerless or WAV, channels equal, to one or from one."""
+    if source == target:
+        return True
+    if not all(
+        fmt.encoding in SAMPLE_BYTES and fmt.container in ("raw", "wav") for fmt in (source, target)
+    ):
+        return False
+    if target.container == "wav" and target.encoding == "float16":
+        return False
+    return source.channels == target.channels or 1 in (source.channels, target.channels)
+
+
+class Converter:
+    """One stream of audio being converted.
+
+    A WAV source is what its header says, whatever ``source`` claims; a WAV target gets a header of unknown length.
+
+    Raises:
+        ValueError: the two formats cannot be converted into each other (see ``can_convert``).
+    """
+
+    def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
+        if not can_convert(source, target):
+            raise ValueError(f"cannot convert {source} to {target}")
+        self.source = source
+        self.target = target
+        self.is_identity = source == target
+        self._reader = wav.WavReader() if source.container == "wav" else None
+        self._samples = None if self._reader else _Samples2Samples(source, target)
+        self._header = wav.header(target, None) if target.container == "wav" else b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What ``data`` becomes; may be empty while the resampler collects samples.
+
+        Raises:
+            UnreadableAudio: a WAV source has a broken header.
+        """
+        if self.is_identity:
+            return data
+        if self._reader is not None:
+            data = self._reader.feed(data)
+        return self._with_header(self._convert(data))
+
+    def finish(self) -> bytes:
+        """The rest: what the resampler still holds. An incomplete sample at the very end is dropped."""
+        if self.is_identity:
+            return b""
+        rest = self._reader.finish() if self._reader is not None else b""
+        converted = self._convert(rest)
+        if self._samples is not None:
+            converted += self._samples.finish()
+        return self._with_header(converted, is_end=True)
+
+    def _convert(self, data: bytes) -> bytes:
+        if not data:
+            return b""
+        if self._samples is None:
+            self._samples = _Samples2Samples(self._real_source(), self.target)
+        return self._samples.feed(data)
+
+    def _real_source(self) -> AudioFormat:
+        found = self._reader.format if self._reader is not None else None
+        real = found or AudioFormat(self.source.encoding, self.source.rate_hz, self.source.channels)
+        if not can_convert(real, self.target):
+            raise wav.UnreadableAudio(f"WAV with {real.channels} channels cannot be mixed")
+        return real
+
+    def _with_header(self, data: bytes, *, is_end: bool = False) -> bytes:
+        if self._header and (data or is_end):
+            data, self._header = self._header + data, b""
+        return data
+
+
+class _Samples2Samples:
+    """The conversion of the samples themselves."""
+
+    def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
+        self._frame_bytes = SAMPLE_BYTES[source.encoding] * source.channels
+        self._rest = b""
+        self._is_same = (source.encoding, source.rate_hz, source.channels) == (
+            target.encoding,
+            target.rate_hz,
+            target.channels,
+        )
+        self._table = _direct(source, target)
+        self._source = source
+        self._target = target
+        has_wide = "linear32" in (source.encoding, target.encoding)
+        self._work: Any = np.float64 if has_wide else np.float32
+        # Mixing down before resampling, and up after it, costs the least.
+        self._channels = min(source.channels, target.channels)
+        self._resampler: soxr.ResampleStream | None = None
+        if source.rate_hz != target.rate_hz:
+            self._resampler = soxr.ResampleStream(
+                source.rate_hz,
+                target.rate_hz,
+                self._channels,
+                dtype="float64" if has_wide else "float32",
+                quality=_QUALITY,
+            )
+
+    def feed(self, data: bytes) -> bytes:
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        odd = len(data) % self._frame_bytes
+        if odd:
+            self._rest = data[-odd:]
+            data = data[:-odd]
+        if not data or self._is_same:
+            return data
+        if self._table is not None:
+            return self._table(data)
+        return self._pass(self._decode(data), is_end=False)
+
+    def finish(self) -> bytes:
+        self._rest = b""
+        if self._resampler is None:
+            return b""
+        nothing = np.zeros((0, self._channels), self._work)
+        return self._pass(nothing, is_end=True)
+
+    def _pass(self, samples: _Samples, *, is_end: bool) -> bytes:
+        if self._resampler is not None:
+            if self._channels == 1:
+                samples = self._resampler.resample_chunk(samples[:, 0], last=is_end)[:, None]
+            else:
+                samples = self._resampler.resample_chunk(samples, last=is_end)
+        if self._target.channels > samples.shape[1]:
+            samples = np.repeat(samples, self._target.channels, axis=1)
+        return _encode(samples, self._target.encoding)
+
+    def _decode(self, data: bytes) -> _Samples:
+        """Frames by channels, full scale 1.0."""
+        encoding = self._source.encoding
+        raw = np.frombuffer(data, _DTYPES[encoding])
+        if encoding in ("mulaw", "alaw"):
+            raw = _expansion(encoding)[raw]
+        samples = raw.astype(self._work)
+        if encoding in _IN_16_BITS:
+            samples *= 2.0**-15
+        elif encoding == "linear32":
+            samples *= 2.0**-31
+        else:
+            np.nan_to_num(samples, copy=False, posinf=1.0, neginf=-1.0)
+        samples = samples.reshape(-1, self._source.channels)
+        if self._source.channels > self._channels:
+            samples = samples.mean(axis=1, dtype=self._work, keepdims=True)
+        return samples
+
+
+def _encode(samples: _Samples, encoding: str) -> bytes:
+    if encoding in ("float32", "float16"):
+        return samples.astype(_DTYPES[encoding]).tobytes()
+    if encoding == "linear32":
+        scaled = np.rint(samples.astype(np.float64) * 2.0**31)
+        return np.clip(scaled, -(2.0**31), 2.0**31 - 1).astype("<i4").tobytes()
+    linear = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+    if encoding == "linear16":
+        return linear.tobytes()
+    return _compression(encoding)[linear.view(np.uint16)].tobytes()
+
+
+def _direct(source: AudioFormat, target: AudioFormat) -> Callable[[bytes], bytes] | None:
+    """One table look-up per sample, where both sides fit in 16 bits and only the encoding differs."""
+    pair = {source.encoding, target.encoding}
+    if (source.rate_hz, source.channels) != (target.rate_hz, target.channels):
+        return None
+    if not pair <= _IN_16_BITS or len(pair) == 1:
+        return None
+    if source.encoding == "linear16":
+        table: _Samples = _compression(target.encoding)
+    elif target.encoding == "linear16":
+        table = _expansion(source.encoding)
+    else:
+        table = _compression(target.encoding)[_expansion(source.encoding).view(np.uint16)]
+    index = "<u2" if source.encoding == "linear16" else "u1"
+
+    def look_up(data: bytes) -> bytes:
+        return table[np.frombuffer(data, index)].tobytes()
+
+    return look_up
+
+
+@cache
+def _expansion(law: str) -> npt.NDArray[np.int16]:
+    """The linear16 value of each of the 256 codes."""
+    codes = np.arange(256, dtype=np.int32)
+    if law == "mulaw":
+        codes = codes ^ 0xFF
+        exponent, mantissa = (codes >> 4) & 7, codes & 0x0F
+        size = (((mantissa << 3) + 132) << exponent) - 132
+        is_negative = (codes & 0x80) != 0
+    else:
+        codes = codes ^ 0x55
+        exponent, mantissa = (codes >> 4) & 7, codes & 0x0F
+        size = np.where(
+            exponent == 0,
+            (mantissa << 4) + 8,
+            ((mantissa << 4) + 264) << np.maximum(exponent - 1, 0),
+        )
+        is_negative = (codes & 0x80) == 0
+    return np.where(is_negative, -size, size).astype("<i2")
+
+
+@cache
+def _compression(law: str) -> npt.NDArray[np.uint8]:
+    """The code of each linear16 value, indexed by its 16 bits read as unsigned."""
+    linear = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    is_negative = linear < 0
+    if law == "mulaw":
+        size = np.minimum(np.abs(linear), 32635) + 132
+        exponent = np.floor(np.log2(size)).astype(np.int32) - 7
+        codes = (exponent << 4) | ((size >> (exponent + 3)) & 0x0F)
+        codes = (codes | np.where(is_negative, 0x80, 0)) ^ 0xFF
+    else:
+        size = np.where(is_negative, -linear - 1, linear)
+        exponent = np.floor(np.log2(np.maximum(size, 1))).astype(np.int32) - 7
+        codes = np.where(
+            size < 256,
+            size >> 4,
+            (exponent << 4) | ((size >> np.maximum(exponent + 3, 0)) & 0x0F),
+        )
+        codes = (codes | np.where(is_negative, 0, 0x80)) ^ 0x55
+    return codes.astype(np.uint8)
