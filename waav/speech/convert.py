@@ -26,8 +26,6 @@ _DTYPES: Final[dict[str, str]] = {
     "alaw": "u1",
 }
 _IN_16_BITS: Final = frozenset({"linear16", "mulaw", "alaw"})
-# soxr's MQ loses nothing of speech below 90 % of the band and delays less than HQ.
-_QUALITY: Final = "MQ"
 
 
 def can_convert(source: AudioFormat, target: AudioFormat) -> bool:
@@ -129,7 +127,10 @@ class _Samples2Samples:
                 target.rate_hz,
                 self._channels,
                 dtype="float64" if has_wide else "float32",
-                quality=_QUALITY,
+                # The fixed-ratio filters of soxr give their output in blocks and hold back up to 115 ms. This one
+                # delays evenly, by 10 to 30 ms, keeps the band up to 85 % and aliases below -100 dB (measured,
+                # soxr 1.1.0), at up to 50 us per 20 ms.
+                vr=True,
             )
 
     def feed(self, data: bytes) -> bytes:
@@ -184,7 +185,8 @@ class _Samples2Samples:
 
 def _encode(samples: _Samples, encoding: str) -> bytes:
     if encoding in ("float32", "float16"):
-        return samples.astype(_DTYPES[encoding]).tobytes()
+        floats: bytes = samples.astype(_DTYPES[encoding]).tobytes()
+        return floats
     if encoding == "linear32":
         scaled = np.rint(samples.astype(np.float64) * 2.0**31)
         return np.clip(scaled, -(2.0**31), 2.0**31 - 1).astype("<i4").tobytes()
@@ -210,7 +212,8 @@ def _direct(source: AudioFormat, target: AudioFormat) -> Callable[[bytes], bytes
     index = "<u2" if source.encoding == "linear16" else "u1"
 
     def look_up(data: bytes) -> bytes:
-        return table[np.frombuffer(data, index)].tobytes()
+        found: bytes = table[np.frombuffer(data, index)].tobytes()
+        return found
 
     return look_up
 
@@ -233,7 +236,7 @@ def _expansion(law: str) -> npt.NDArray[np.int16]:
             ((mantissa << 4) + 264) << np.maximum(exponent - 1, 0),
         )
         is_negative = (codes & 0x80) == 0
-    return np.where(is_negative, -size, size).astype("<i2")
+    return np.asarray(np.where(is_negative, -size, size), np.dtype("<i2"))
 
 
 @cache
@@ -255,4 +258,4 @@ def _compression(law: str) -> npt.NDArray[np.uint8]:
             (exponent << 4) | ((size >> np.maximum(exponent + 3, 0)) & 0x0F),
         )
         codes = (codes | np.where(is_negative, 0, 0x80)) ^ 0x55
-    return codes.astype(np.uint8)
+    return np.asarray(codes, np.uint8)

@@ -86,11 +86,11 @@ class WavReader:
 
     def __init__(self) -> None:
         self.format: AudioFormat | None = None
-        self.is_bare = False
         self.restart()
 
     def restart(self) -> None:
-        """The next byte is the first of a new header."""
+        """The next byte is the first of a new header, or of audio without one."""
+        self.is_bare = False
         self._held = b""
         self._left = 0  # of the chunk being passed or skipped; -1: until the end of the stream
         self._is_data = False
@@ -110,11 +110,8 @@ class WavReader:
             return data
         self._held += data
         samples: list[bytes] = []
-        while not self.is_bare and self._step(samples):
+        while self._step(samples):
             pass
-        if self.is_bare:
-            samples.append(self._held)
-            self._held = b""
         return samples[0] if len(samples) == 1 else b"".join(samples)
 
     def finish(self) -> bytes:
@@ -132,13 +129,23 @@ class WavReader:
                 return False
             self._held, self._pad = self._held[1:], 0
         if not self._has_riff and len(self._held) < 12 and self.format is None:
-            self.is_bare = not b"RIFF".startswith(self._held[:4])
-            return False
+            if any(mark.startswith(self._held[:4]) for mark in (b"RIFF", b"RF64")):
+                return False
+            return self._go_bare(samples)
         if len(self._held) < 8:
             return False
-        return self._open_chunk()
+        if not self._has_riff and not self._held.startswith((b"RIFF", b"RF64")):
+            return self._go_bare(samples)
+        return self._open_chunk(samples)
 
-    def _open_chunk(self) -> bool:
+    def _go_bare(self, samples: list[bytes]) -> bool:
+        """There is no header: from here on everything passes."""
+        self.is_bare = True
+        samples.append(self._held)
+        self._held = b""
+        return False
+
+    def _open_chunk(self, samples: list[bytes]) -> bool:
         name, size = struct.unpack_from("<4sI", self._held)
         if name in (b"RIFF", b"RF64"):
             if len(self._held) < 12:
@@ -148,9 +155,8 @@ class WavReader:
                 self._header_bytes = 12
                 self._held = self._held[12:]
                 return True
-        if not self._has_riff:
-            self.is_bare = True
-            return False
+            if not self._has_riff:
+                return self._go_bare(samples)
         if name == b"fmt ":
             if len(self._held) < 8 + min(size, 40):
                 return False
