@@ -1,0 +1,100 @@
+"""The HTTP side of the gateway: everything that answers on its port."""
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from waav.gateway.address import Addresses
+from waav.gateway.api import Api
+from waav.gateway.channel import Channel
+from waav.gateway.console import Console, load
+from waav.gateway.cors import Cors
+from waav.gateway.door import Door
+from waav.gateway.headers import SECURITY
+from waav.gateway.limiter import OFF_FROM, Limiter
+from waav.gateway.request import GatewayRequest
+from waav.gateway.settings import ConsoleSettings, SecuritySettings, SpeechDefaults
+from waav.gateway.slots import Slots
+from waav.gateway.ws import VoiceFactory
+from waav.session.call import World
+
+
+class GatewaySite(Site):
+    """Finds the resource for a path. What comes before that is in ``GatewayRequest``.
+
+    Every path also answers under ``/api`` (F-044).
+
+    Args:
+        rest: the routes, a Klein resource.
+        children: resources by the first part of the path, which they get to themselves.
+    """
+
+    protocol = Channel
+    requestFactory = GatewayRequest
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        security: SecuritySettings,
+        rest: IResource,
+        children: dict[bytes, IResource],
+    ) -> None:
+        super().__init__(rest, reactor=reactor, parsePOSTFormSubmission=False)
+        self.addresses = Addresses(security.trusted_proxies)
+        self.cors = Cors(security.cors_allowed_origins)
+        self.limiter = Limiter(
+            reactor, security.rate_limit_requests_per_second, security.rate_limit_burst_size
+        )
+        self.max_body_bytes = security.max_body_bytes
+        self._children = children
+        if not self.limiter.is_on:
+            self._log.warn(
+                "the request limiter is off: security.rate_limit_requests_per_second is {limit} or more",
+                limit=OFF_FROM,
+            )
+
+    def getResourceFor(self, request: IRequest) -> IResource:
+        path = request.postpath
+        if path[0] == b"api":
+            request.prepath.append(path.pop(0))
+            path.extend([] if path else [b""])
+        child = self._children.get(path[0])
+        if child is None:
+            return self.resource
+        request.prepath.append(path.pop(0))
+        return child
+
+    def acceptableProtocols(self) -> list[bytes]:
+        return [b"http/1.1"]
+
+    def startFactory(self) -> None:
+        """No access log of twisted.web, and no timer that wakes up each second to keep its clock."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: IRequest) -> None:
+        """``GatewayRequest`` logs its own line."""
+
+
+def build_site(
+    reactor: IReactorTime,
+    world: World,
+    security: SecuritySettings,
+    defaults: SpeechDefaults,
+    console: ConsoleSettings,
+    voice_factory: VoiceFactory,
+    slots: Slots,
+) -> GatewaySite:
+    """Everything on the port, put together; listens to nothing itself."""
+    rest = Api(world, defaults).app.resource()
+    children: dict[bytes, IResource] = {}
+    site = GatewaySite(reactor, security, rest, children)
+    voice_factory.headers.update(SECURITY)
+    children[b"ws"] = Door(voice_factory, slots, site.cors)
+    if console.enabled:
+        children[b"console"] = Console(load())
+    return site
