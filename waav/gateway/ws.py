@@ -1,0 +1,322 @@
+"""``/ws``: the WebSocket that a caller's messages and audio come and go by (contract 3.1, 3.2, 3.9).
+
+Autobahn speaks RFC 6455; this module sets its limits, watches the connection and hands complete messages to a
+``Caller``. It is mounted behind ``waav.gateway.site``, which checks limits and origin before the upgrade.
+"""
+
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.util import encode_truncate
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from zope.interface import implementer
+
+from waav.gateway import messages
+from waav.gateway.activity import Activity
+from waav.gateway.caller import Call, Caller
+from waav.gateway.calls import GOING_AWAY, Calls
+from waav.gateway.settings import WebSocketSettings
+from waav.gateway.slots import Slot
+from waav.session.call import Outlet, World
+from waav.session.session import Session
+from waav.tasks import Tasks
+
+FRAME_MAX_BYTES: Final = 10 * 1024 * 1024
+
+NORMAL: Final = 1000
+INTERNAL_ERROR: Final = 1011
+
+DRAIN_S: Final = 0.5
+"""How long what was queued may take to leave after the end (contract 3.9)."""
+
+CLOSE_REPLY_S: Final = 2.0
+"""How long the caller's half of a closing handshake that we began may take; he may be far away."""
+
+IDLE: Final = "Connection closed due to inactivity"
+
+
+class VoiceProtocol(WebSocketServerProtocol):
+    """One connection to ``/ws``."""
+
+    _log = Logger()
+
+    # On the class: Autobahn reads it before it copies its factory's options (performance.md, Nagle).
+    tcpNoDelay = True
+
+    factory: "VoiceFactory"
+    slot: Slot | None = None
+    address: str = ""
+
+    _caller: Caller | None = None
+    _activity: Activity | None = None
+    _abort_timer: IDelayedCall | None = None
+    _is_full = False
+
+    # Coming and going.
+
+    def connectionMade(self) -> None:
+        """Take over the transport; twisted.web's HTTPChannel is still registered as its producer."""
+        self.factory.calls.add(self)
+        try:
+            self.transport.unregisterProducer()
+        except RuntimeError:
+            pass  # Some transports refuse where nothing is registered.
+        self.transport.registerProducer(_Tap(self), True)
+        super().connectionMade()
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """Any caller is welcome here; no subprotocol is chosen."""
+
+    def onOpen(self) -> None:
+        """The upgrade is complete. Autobahn would swallow what goes wrong here."""
+        try:
+            self._caller = self.factory.caller(self)
+            self._activity = self.factory.activity(self)
+        except Exception:
+            self._log.failure("a connection could not be served")
+            self.close(INTERNAL_ERROR, "internal error")
+
+    def onCloseFrame(self, code: int, reasonRaw: bytes) -> bool | None:
+        """The caller says goodbye. What he does not take now is not held for him for ever."""
+        result: bool | None = super().onCloseFrame(code, reasonRaw)
+        self._gone_within(DRAIN_S)
+        return result
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye; nothing is sent or carried out afterwards."""
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(reason, 123), isReply=False)
+            self._closing()
+        elif self.state == self.STATE_CONNECTING:
+            self.dropConnection(abort=True)
+
+    def _closing(self) -> None:
+        if self._activity is not None:
+            self._activity.stop()
+        self.transport.resumeProducing()
+        self._gone_within(DRAIN_S if self._is_full else CLOSE_REPLY_S)
+
+    def _gone_within(self, seconds: float) -> None:
+        if self._abort_timer is None:
+            clock = self.factory.world.clock
+            self._abort_timer = clock.callLater(seconds, self.transport.abortConnection)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The slot is given back only when all that ran for the caller has ended."""
+        super().connectionLost(reason)
+        if self._abort_timer is not None and self._abort_timer.active():
+            self._abort_timer.cancel()
+        if self._activity is not None:
+            self._activity.stop()
+        self.factory.tasks.start(self._leave(), "clean-up of a connection")
+
+    async def _leave(self) -> None:
+        try:
+            if self._caller is not None:
+                await self._caller.end()
+        finally:
+            if self.slot is not None:
+                self.slot.release()
+            self.factory.calls.remove(self)
+
+    def idle(self) -> None:
+        """Nothing has passed for too long."""
+        self.send_text(messages.error(IDLE, "idle"))
+        self.close(NORMAL, IDLE)
+
+    def dead(self) -> None:
+        """Pings go unanswered."""
+        self.close(GOING_AWAY, "no answer to pings")
+
+    def _fail_connection(self, code: int = GOING_AWAY, reason: str = "going away") -> None:
+        """He broke the protocol or its limits: tell him in words too, then the close frame with its code."""
+        if self.state == self.STATE_OPEN:
+            self.send_text(messages.error(f"WebSocket error: {reason}", "websocket_error"))
+            super()._fail_connection(code, reason)
+            self._closing()
+        else:
+            super()._fail_connection(code, reason)
+
+    # Messages. These five are the hot path.
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the caller. Autobahn's own method formats a debug line for each piece first."""
+        if self._activity is not None:
+            self._activity.heard()
+        self._dataReceived(data)
+
+    def onMessageEnd(self) -> None:
+        """As Autobahn's, without the listeners that it notifies through Deferreds."""
+        pieces, self.message_data = self.message_data, None
+        if not self.failedByMe and self.state == self.STATE_OPEN and self._caller is not None:
+            payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._caller.arrived(payload, self.message_is_binary)
+
+    def send_text(self, text: str) -> None:
+        """See ``Line``."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(text.encode())
+            if self._activity is not None:
+                self._activity.sent()
+
+    def send_audio(self, data: bytes) -> None:
+        """See ``Line``."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(data, isBinary=True)
+            if self._activity is not None:
+                self._activity.sent()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Bytes to the caller. Nothing here is ever chopped, which is all that Autobahn's queue is for."""
+        self.transport.write(data)
+
+    # Flow.
+
+    def hold(self, is_held: bool) -> None:
+        """See ``Line``."""
+        if self._activity is not None:
+            self._activity.deaf(is_held)
+        if self.state != self.STATE_OPEN:
+            return
+        if is_held:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
+
+    def full(self, is_full: bool) -> None:
+        """The transport takes no more, or has room again."""
+        self._is_full = is_full
+        if self._caller is not None:
+            self._caller.full(is_full)
+
+    def onPing(self, payload: bytes) -> None:
+        """Pongs are not piled up for somebody who does not read; he may take the next one as the answer."""
+        if not self._is_full:
+            self.sendPong(payload)
+
+
+@implementer(IPushProducer)
+class _Tap:
+    """What the transport turns off when it is full."""
+
+    def __init__(self, protocol: VoiceProtocol) -> None:
+        self._protocol = protocol
+
+    def pauseProducing(self) -> None:
+        self._protocol.full(True)
+
+    def resumeProducing(self) -> None:
+        self._protocol.full(False)
+
+    def stopProducing(self) -> None:
+        pass  # connectionLost follows.
+
+
+class VoiceFactory(WebSocketServerFactory):
+    """Makes the connections of ``/ws`` and knows them all.
+
+    Args:
+        world: what calls share.
+        settings: idle limit, pings and limits of waiting messages.
+        calls: the owner of live connections, for a graceful stop.
+        random: where the jitter of idle limits comes from.
+        default_rate_hz: sample rate of speech where a caller names none.
+        livekit_url: public address of LiveKit, shown in every ``ready`` (contract 3.6, 13-8).
+        open_call: makes a caller's call.
+        now_ms: wall clock in milliseconds.
+    """
+
+    protocol = VoiceProtocol
+
+    def __init__(
+        self,
+        world: World,
+        settings: WebSocketSettings,
+        calls: Calls,
+        random: Random | None = None,
+        *,
+        default_rate_hz: int = 24000,
+        livekit_url: str | None = "http://localhost:7880",
+        open_call: Callable[[World, Outlet], Call] = Session,
+        now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+    ) -> None:
+        super().__init__(server="", reactor=world.clock)
+        self.world = world
+        self.settings = settings
+        self.calls = calls
+        self.tasks = Tasks()
+        self._random = random or Random()
+        self._default_rate_hz = default_rate_hz
+        self._livekit_url = livekit_url
+        self._open_call = open_call
+        self._now_ms = now_ms
+        self._arriving: tuple[Slot | None, str] = (None, "")
+        self._resource = WebSocketResource(self)
+        # No timers of Autobahn's: twisted.web has read the whole upgrade, Activity and close() do the rest.
+        self.setProtocolOptions(
+            webStatus=False,
+            failByDrop=False,
+            maxFramePayloadSize=FRAME_MAX_BYTES,
+            maxMessagePayloadSize=FRAME_MAX_BYTES,
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            allowNullOrigin=True,
+        )
+
+    def serve(self, request: IRequest, slot: Slot, address: str) -> int | bytes:
+        """Upgrade a request; for the resource at ``/ws``, which returns what this returns from ``render``.
+
+        Args:
+            request: a GET with upgrade headers.
+            slot: this connection's; given back when it is gone and cleaned up, also if the upgrade fails.
+            address: where the caller comes from.
+        """
+        self._arriving = (slot, address)
+        try:
+            body: int | bytes = self._resource.render(request)
+        finally:
+            left, self._arriving = self._arriving[0], (None, "")
+            if left is not None:
+                left.release()
+        return body
+
+    def buildProtocol(self, addr: IAddress) -> VoiceProtocol | None:
+        """A connection; None while the gateway stops."""
+        if not self.calls.is_open:
+            return None
+        protocol: VoiceProtocol = super().buildProtocol(addr)
+        (protocol.slot, protocol.address), self._arriving = self._arriving, (None, "")
+        return protocol
+
+    def caller(self, protocol: VoiceProtocol) -> Caller:
+        """Who is behind a connection."""
+        return Caller(
+            protocol,
+            self.world,
+            self.settings,
+            self._open_call,
+            self._now_ms,
+            default_rate_hz=self._default_rate_hz,
+            livekit_url=self._livekit_url,
+            address=protocol.address,
+        )
+
+    def activity(self, protocol: VoiceProtocol) -> Activity:
+        """What watches a connection."""
+        ping: Callable[[], Any] = protocol.sendPing
+        return Activity(
+            self.world.clock,
+            self.settings,
+            self._random,
+            ping=ping,
+            idle=protocol.idle,
+            dead=protocol.dead,
+        )
