@@ -1,0 +1,175 @@
+"""Text on its way to a voice: pronunciations, and pieces a vendor accepts (subsystems.md 3.4)."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Final
+
+# Markup that must stay as it is: SSML and the like, and Deepgram's \{...\}.
+_TAG: Final = (
+    r"<!--.*?-->|</?[A-Za-z][\w:.-]*(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>|\\\{.*?\\\}"
+)
+
+
+def pronounce(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """``text`` with words replaced by what should be said for them. To be applied exactly once.
+
+    Whole words only, case matters, longest first; what was put in is never replaced again and means itself, ``$1``
+    and ``\\1`` included. Inside tags nothing is replaced. Of two entries for one word the first counts.
+
+    Args:
+        text: plain text or SSML.
+        pairs: word and pronunciation.
+    """
+    sounds: dict[str, str] = {}
+    for word, sound in pairs:
+        if word:
+            sounds.setdefault(word, sound)
+    if not sounds:
+        return text
+    words = sorted(sounds, key=len, reverse=True)
+    pattern = re.compile(f"({_TAG})|{'|'.join(_whole(word) for word in words)}", re.DOTALL)
+    return pattern.sub(lambda found: found[0] if found[1] else sounds[found[0]], text)
+
+
+def split(text: str, limit: int, in_bytes: bool = False) -> list[str]:
+    """Pieces of at most ``limit`` characters (``in_bytes``: UTF-8 bytes), in order, without blank ones.
+
+    Cut after a sentence if one ends in reach, else after a clause, else at a space, else anywhere but inside what
+    is seen as one character. One such character alone may exceed the limit.
+    """
+    if limit < 1:
+        raise ValueError(f"a limit of {limit} leaves no room for text")
+    pieces = []
+    rest = text.strip()
+    while rest:
+        reach = _reach(rest, limit, in_bytes)
+        end = len(rest) if reach >= len(rest) else _best_cut(rest, reach)
+        pieces.append(rest[:end].rstrip())
+        rest = rest[end:].lstrip()
+    return pieces
+
+
+def shorten(text: str, limit: int) -> str:
+    """The first ``limit`` characters, never half of one (X-14)."""
+    if len(text) <= limit:
+        return text
+    return text[: _whole_characters(text, limit)]
+
+
+def _whole(word: str) -> str:
+    """Pattern for ``word`` that does not match inside another word (S-TTS-37)."""
+    inside = f"[\\w{_marks()}]"
+    before = f"(?<!{inside})" if _is_of_word(word[0]) else ""
+    after = f"(?!{inside})" if _is_of_word(word[-1]) else ""
+    return before + re.escape(word) + after
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
+
+
+@cache
+def _marks() -> str:
+    """Vowel signs and accents as ranges of a character class: ``\\w`` leaves them out, words do not."""
+    ranges: list[list[int]] = []
+    for code in range(0x300, 0x10000):
+        if unicodedata.category(chr(code))[0] == "M":
+            if ranges and ranges[-1][1] == code - 1:
+                ranges[-1][1] = code
+            else:
+                ranges.append([code, code])
+    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in ranges)
+
+
+_CLOSING: Final = "\"'”’»)\\]」』）"
+_SENTENCE = re.compile(rf"(?:[.!?…؟।]+[{_CLOSING}]*(?=\s)|[。！？]+[{_CLOSING}]*|\n\s*\n)")
+_CLAUSE = re.compile(rf"(?:[,;:—–،][{_CLOSING}]*(?=\s)|[、，；：][{_CLOSING}]*|\n)")
+_SPACE = re.compile(r"\s+")
+_ABBREVIATIONS: Final = frozenset(
+    "dr mr mrs ms prof st no vs etc e.g i.e z.b bzw ca nr sr sra jr inc ltd".split()
+)
+
+
+def _reach(text: str, limit: int, in_bytes: bool) -> int:
+    """How many characters of ``text`` fit."""
+    if not in_bytes:
+        return limit
+    used = 0
+    for position, character in enumerate(text):
+        used += len(character.encode("utf-8", "surrogatepass"))
+        if used > limit:
+            return position
+    return len(text)
+
+
+def _best_cut(text: str, reach: int) -> int:
+    # One character more, so that a full stop which just fits is seen to end its sentence.
+    window = text[: reach + 1]
+    return (
+        _last_end(_SENTENCE, window, reach, _is_sentence_end)
+        or _last_end(_CLAUSE, window, reach)
+        or _last_end(_SPACE, window, reach + 1)
+        or _whole_characters(text, reach)
+    )
+
+
+def _last_end(
+    pattern: re.Pattern[str],
+    window: str,
+    reach: int,
+    is_real: Callable[[str], bool] = lambda before: True,
+) -> int:
+    ends = [found.end() for found in pattern.finditer(window) if found.end() <= reach]
+    return next((end for end in reversed(ends) if is_real(window[:end])), 0)
+
+
+def _is_sentence_end(before: str) -> bool:
+    """Whether the full stop at the end is one, and not that of "Dr."."""
+    words = before[-12:].split()
+    last = words[-1] if words else ""
+    return not last.endswith(".") or last[:-1].lower() not in _ABBREVIATIONS
+
+
+def _whole_characters(text: str, limit: int) -> int:
+    """The last place at or before ``limit`` between two characters as people see them, else the first after it."""
+    for place in range(min(limit, len(text) - 1), 0, -1):
+        if not _is_joined(text, place):
+            return place
+    place = max(limit, 1)
+    while place < len(text) and _is_joined(text, place):
+        place += 1
+    return place
+
+
+_JOINER: Final = "\u200d"
+
+
+def _is_joined(text: str, place: int) -> bool:
+    """Whether the characters left and right of ``place`` are seen as one."""
+    left, right = text[place - 1], text[place]
+    code = ord(right)
+    if unicodedata.category(right)[0] == "M" or _JOINER in (left, right):
+        return True
+    if 0x1F3FB <= code <= 0x1F3FF or 0xE0020 <= code <= 0xE007F:  # skin tones, flag tags
+        return True
+    if 0xD800 <= ord(left) <= 0xDBFF and 0xDC00 <= code <= 0xDFFF:  # halves of a surrogate pair
+        return True
+    if 0x1160 <= code <= 0x11FF and 0x1100 <= ord(left) <= 0x11FF:  # Korean letters of a syllable
+        return True
+    if left == "\r" and right == "\n":
+        return True
+    return _is_flag_letter(left) and _is_flag_letter(right) and _flag_letters(text, place) % 2 == 1
+
+
+def _is_flag_letter(character: str) -> bool:
+    return 0x1F1E6 <= ord(character) <= 0x1F1FF
+
+
+def _flag_letters(text: str, place: int) -> int:
+    """Flag letters directly before ``place``; two of them make one flag."""
+    count = 0
+    while count < place and _is_flag_letter(text[place - 1 - count]):
+        count += 1
+    return count
