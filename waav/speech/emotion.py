@@ -3,7 +3,6 @@
 Vocabulary: contract 2.5; phrases: providers-tts.md 7.4.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -213,7 +212,7 @@ def _intensity(fields: Mapping[str, Any]) -> float | None:
         return None
     if isinstance(value, str) and (name := _INTENSITY_NAMES.get(_spelling(value))):
         return INTENSITIES[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise BadRequest(
             f"emotion_intensity: {_quoted(value)} is neither a number nor one of low, medium, high"
         )

@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Final
 
-# Markup that must stay as it is: SSML and the like, and Deepgram's \{...\}.
+# Markup that must stay as it is: SSML and the like, and Deepgram's \{...\}. No part of it can run on over the
+# beginning of another, so that text full of beginnings is still read in linear time.
 _TAG: Final = (
-    r"<!--.*?-->|</?[A-Za-z][\w:.-]*(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>|\\\{.*?\\\}"
+    r"<!--(?:(?!<!--).)*?-->"
+    r"|</?[A-Za-z][\w:.-]*(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*\s*/?>"
+    r"|\\\{[^\\{}]*\\\}"
 )
 
 
@@ -29,8 +31,20 @@ def pronounce(text: str, pairs: Iterable[tuple[str, str]]) -> str:
     if not sounds:
         return text
     words = sorted(sounds, key=len, reverse=True)
-    pattern = re.compile(f"({_TAG})|{'|'.join(_whole(word) for word in words)}", re.DOTALL)
-    return pattern.sub(lambda found: found[0] if found[1] else sounds[found[0]], text)
+    pattern = re.compile(f"({_TAG})|{'|'.join(map(re.escape, words))}", re.DOTALL)
+    pieces, done, place = [], 0, 0
+    while found := pattern.search(text, place):
+        place = found.end()
+        if found[1] is not None:
+            continue
+        start = found.start()
+        word = next((entry for entry in words if _stands_at(text, start, entry)), "")
+        if not word:
+            place = start + 1
+            continue
+        pieces += [text[done:start], sounds[word]]
+        done = place = start + len(word)
+    return "".join((*pieces, text[done:]))
 
 
 def split(text: str, limit: int, in_bytes: bool = False) -> list[str]:
@@ -58,29 +72,19 @@ def shorten(text: str, limit: int) -> str:
     return text[: _whole_characters(text, limit)]
 
 
-def _whole(word: str) -> str:
-    """Pattern for ``word`` that does not match inside another word (S-TTS-37)."""
-    inside = f"[\\w{_marks()}]"
-    before = f"(?<!{inside})" if _is_of_word(word[0]) else ""
-    after = f"(?!{inside})" if _is_of_word(word[-1]) else ""
-    return before + re.escape(word) + after
+def _stands_at(text: str, start: int, word: str) -> bool:
+    """Whether ``word`` is there and not a part of a longer word (S-TTS-37)."""
+    end = start + len(word)
+    if not text.startswith(word, start):
+        return False
+    if start and _is_of_word(word[0]) and _is_of_word(text[start - 1]):
+        return False
+    return end == len(text) or not (_is_of_word(word[-1]) and _is_of_word(text[end]))
 
 
 def _is_of_word(character: str) -> bool:
+    """Letters, digits, and the accents and vowel signs that belong to letters."""
     return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
-
-
-@cache
-def _marks() -> str:
-    """Vowel signs and accents as ranges of a character class: ``\\w`` leaves them out, words do not."""
-    ranges: list[list[int]] = []
-    for code in range(0x300, 0x10000):
-        if unicodedata.category(chr(code))[0] == "M":
-            if ranges and ranges[-1][1] == code - 1:
-                ranges[-1][1] = code
-            else:
-                ranges.append([code, code])
-    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in ranges)
 
 
 _CLOSING: Final = "\"'”’»)\\]」』）"
@@ -88,7 +92,23 @@ _SENTENCE = re.compile(rf"(?:[.!?…؟।]+[{_CLOSING}]*(?=\s)|[。！？]+[{_CL
 _CLAUSE = re.compile(rf"(?:[,;:—–،][{_CLOSING}]*(?=\s)|[、，；：][{_CLOSING}]*|\n)")
 _SPACE = re.compile(r"\s+")
 _ABBREVIATIONS: Final = frozenset(
-    "dr mr mrs ms prof st no vs etc e.g i.e z.b bzw ca nr sr sra jr inc ltd".split()
+    {
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "vs",
+        "e.g",
+        "i.e",
+        "z.b",
+        "bzw",
+        "nr",
+        "sr",
+        "sra",
+        "jr",
+    }
 )
 
 
