@@ -40,9 +40,6 @@ from waav.speech.provider import Account, Provider
 
 PRECEDENCES: Final = ("yaml", "env")
 
-LIMITER_OFF_FROM: Final = 100_000
-"""Requests per second from which the rate limiter is off: the original's rule, made visible (CFG-11)."""
-
 
 class ConfigProblems(ConfigError):
     """The configuration cannot be used. ``problems`` says why, each with its path and place."""
@@ -80,7 +77,7 @@ class Loaded:
     Args:
         values: by option path, every one.
         origins: by option path, the place of each value that is not a default.
-        notices: for the log: keys that differ between layers, ignored keys, dangerous settings. No values.
+        notices: for the log: keys that differ between layers, ignored keys and variables. No values.
     """
 
     config: Config
@@ -130,7 +127,7 @@ def load(
     problems += problems_of(values, origins, registry)
     if problems:
         raise ConfigProblems(problems)
-    return Loaded(config, known, values, origins, (*notices, *differing, *_warnings(config)))
+    return Loaded(config, known, values, origins, (*notices, *differing))
 
 
 def _layers(
@@ -293,17 +290,6 @@ def _let_check(
         parent = ".".join(path.split(".")[:3])
         where = origins.get(path) or origins.get(parent, "")
         problems.append(Problem(path, error.message, where))
-
-
-def _warnings(config: Config) -> list[str]:
-    """What an operator should know about a configuration that is valid."""
-    security = config.security
-    if security.rate_limit_requests_per_second < LIMITER_OFF_FROM:
-        return []
-    return [
-        "the request rate limiter is off: security.rate_limit_requests_per_second is"
-        f" {LIMITER_OFF_FROM} or more"
-    ]
 
 
 def missing(provider: Provider, config: Config) -> list[str]:
