@@ -84,7 +84,7 @@ class FakeCall:
     def configure(self, settings: CallSettings) -> Deferred[None]:
         self.told.append(("configure", settings))
         self.state = "configuring"
-        self.configuring = Deferred()
+        self.configuring = Deferred(lambda _: self.told.append(("cancelled",)))
         if not self.holds_config:
             self.configured()
         return self.configuring
@@ -170,7 +170,13 @@ def desk(**changes: Any) -> Desk:
 class Visitor:
     """The client's side of one connection: sends masked frames, reads what came back."""
 
-    def __init__(self, desk: Desk, headers: str = "", slot: Slot | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        headers: str = "",
+        slot: Slot | None = None,
+        key: str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ) -> None:
         protocol = desk.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 4711))
         assert protocol is not None
         self.protocol = protocol
@@ -181,8 +187,7 @@ class Visitor:
         protocol.dataReceived(
             (
                 "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                f"Sec-WebSocket-Version: 13\r\n{headers}\r\n"
+                f"Connection: Upgrade\r\n{key}Sec-WebSocket-Version: 13\r\n{headers}\r\n"
             ).encode()
         )
         answer = self.transport.value()
