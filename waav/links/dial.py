@@ -1,21 +1,59 @@
 """Opens links to vendors: the address in the dialogue's opening decides which kind."""
 
+import time
 from collections.abc import Callable
+from random import random
+from typing import Any
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
+from twisted.web.iweb import IPolicyForHTTPS
 
+from waav.links.answers import Answers
+from waav.links.endpoint import VendorEndpoint
+from waav.links.engine import EngineLink, Engines
+from waav.links.http import HttpLink
 from waav.links.link import Link as Link
 from waav.links.link import Sink as Sink
 from waav.links.settings import LinkSettings
+from waav.links.web import Figures, Web
+from waav.links.websocket import WebSocketLink
 from waav.speech import wire
 
 
 class Dialler:
-    """Makes connections to vendors; one per process."""
+    """Makes connections to vendors; one per process.
 
-    def __init__(self, reactor: object, settings: LinkSettings) -> None:
+    Args:
+        reactor: runs everything.
+        settings: limits towards every vendor.
+        answers: remembers answers; None: every request is made.
+        engines: runs models in this process; None: there are none.
+        trust: who vouches for certificates; None: the system's authorities.
+        random: numbers in [0, 1) for the jitter of waits.
+        wall: the wall clock, for dates that vendors send.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: LinkSettings,
+        answers: Answers | None = None,
+        engines: Engines | None = None,
+        *,
+        trust: IPolicyForHTTPS | None = None,
+        random: Callable[[], float] = random,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._trust = trust
+        self._random = random
+        self._wall = wall
+        self._links: WeakSet[Any] = WeakSet()
+        self._web = Web(reactor, settings, trust=trust, random=random, wall=wall)
+        self.answers = answers
+        self.engines = engines
 
     def open(
         self,
@@ -28,13 +66,111 @@ class Dialler:
         request_s: float | None = None,
         use_cache: bool = True,
     ) -> Deferred[Link]:
-        """Begin a conversation; fires when it is ready."""
-        raise RuntimeError("links are being built")
+        """Begin a conversation.
+
+        Args:
+            provider: canonical name of the vendor, for errors and the cache.
+            dialogue: makes a new dialogue; called again for each connection that replaces a lost one.
+            sink: gets the events, from before this Deferred fires.
+            fingerprint: of the credential in use, so that no account hears another's speech from the cache.
+            dial_s: limit for getting ready, in place of the configured one.
+            request_s: limit for one HTTP request, in place of the configured one.
+            use_cache: whether answers may come from, and go to, the cache.
+
+        Returns:
+            Fires when the vendor is ready. Fails with a ``WaavError`` that says why not. Cancelling it hangs up.
+        """
+        try:
+            first = dialogue()
+        except Exception:
+            return _failed()
+        scheme = first.opening.url.partition(":")[0]
+        if scheme in ("http", "https"):
+            link = HttpLink(
+                self._web,
+                provider,
+                first,
+                sink,
+                fingerprint=fingerprint,
+                request_s=request_s,
+                answers=self.answers if use_cache else None,
+            )
+            return self._ready(link, None)
+        if scheme == "engine":
+            if self.engines is None:
+                raise RuntimeError("this dialler has no engines")
+            engine = EngineLink(self.engines, provider, first, sink, self._settings.backlog_s)
+            return self._ready(engine, engine.open())
+        if scheme not in ("ws", "wss"):
+            raise ValueError(f"{provider}: no link for {scheme}: addresses")
+        made = [first]
+        socket = WebSocketLink(
+            self._reactor,
+            self._connect,
+            provider,
+            lambda: made.pop() if made else dialogue(),
+            sink,
+            self._settings,
+            dial_s=dial_s,
+            random=self._random,
+            wall=self._wall,
+        )
+        return self._ready(socket, socket.open())
+
+    def _ready(self, link: Any, opening: Any) -> Deferred[Link]:
+        self._links.add(link)
+        ready: Deferred[Link] = Deferred(lambda _: link.abort())
+
+        def opened(_: None) -> None:
+            if not ready.called:
+                ready.callback(link)
+
+        def failed(failure: Any) -> None:
+            if not ready.called:
+                ready.errback(failure)
+
+        if opening is None:
+            ready.callback(link)
+        else:
+            Deferred.fromCoroutine(opening).addCallbacks(opened, failed)
+        return ready
 
     def fetch(self, provider: str, request: wire.Request) -> Deferred[bytes]:
-        """The body of one answer."""
-        raise RuntimeError("links are being built")
+        """The body of one small answer (at most 1 MiB), with the same limits and repetitions as any other.
+
+        Fails with a ``ProviderError``.
+        """
+        return Deferred.fromCoroutine(self._web.fetch(provider, request))
+
+    @property
+    def figures(self) -> dict[str, Figures]:
+        """What happened over HTTP, by vendor host."""
+        return self._web.figures
 
     def stop(self) -> Deferred[None]:
-        """Hang up everywhere."""
-        raise RuntimeError("links are being built")
+        """Hang up everywhere, close kept connections, end the model threads."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for link in list(self._links):
+            link.abort()
+        if self.answers is not None:
+            await self.answers.stop()
+        await self._web.stop()
+        if self.engines is not None:
+            self.engines.stop()
+
+    def _connect(
+        self, factory: Any, host: str, port: int, is_secure: bool, dial_s: float
+    ) -> Deferred[Any]:
+        endpoint = VendorEndpoint(
+            self._reactor, host, port, is_secure=is_secure, dial_s=dial_s, trust=self._trust
+        )
+        return endpoint.connect(factory)
+
+
+def _failed() -> Deferred[Link]:
+    """The exception being handled, as a Deferred."""
+    failed: Deferred[Link] = Deferred()
+    failed.errback()
+    return failed

@@ -1,13 +1,15 @@
 """What a link to a vendor is, seen from the two sides of it."""
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from waav.errors import ProviderError, WireError
 from waav.speech import wire
+
+T = TypeVar("T")
 
 
 class Sink(Protocol):
@@ -45,12 +47,7 @@ class Link(Protocol):
         """Hang up at once. No event follows."""
 
 
-Heard = Callable[[wire.Event], None]
-
-
-def understand(
-    provider: str, dialogue: wire.Dialogue, incoming: wire.Incoming
-) -> list[wire.Event]:
+def understand(provider: str, dialogue: wire.Dialogue, incoming: wire.Incoming) -> list[wire.Event]:
     """What ``incoming`` means. A message of the wrong shape becomes a ``WireError`` here, and only here.
 
     Raises:
@@ -68,8 +65,33 @@ def understand(
         ) from error
 
 
-def as_provider_error(provider: str, failure: Failure) -> ProviderError:
-    """The cause as one of ours, for errors nobody foresaw."""
-    if isinstance(failure.value, ProviderError):
-        return failure.value
-    return ProviderError(provider, f"{provider}: {failure.type.__name__}")
+class Waits:
+    """Awaits one Deferred after the other and can be stopped from anywhere.
+
+    A coroutine's own Deferred cannot be cancelled from a callback that the coroutine itself is running just
+    then; a consumer that hangs up while it is given an event does exactly that. ``stop`` can.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopped = False
+        self._waiting: Deferred[Any] | None = None
+
+    async def on(self, deferred: Deferred[T]) -> T:
+        """The result of ``deferred``, or ``CancelledError`` once stopped."""
+        if self.is_stopped:
+            deferred.cancel()
+        self._waiting = deferred
+        try:
+            return await deferred
+        finally:
+            self._waiting = None
+
+    async def sleep(self, clock: IReactorTime, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        await self.on(deferLater(clock, seconds))
+
+    def stop(self) -> None:
+        """Cancel what is being waited for, now and later."""
+        self.is_stopped = True
+        if self._waiting is not None:
+            self._waiting.cancel()

@@ -23,6 +23,11 @@ class LinkSettings:
         check=not_negative,
     )
     connections: int = setting(4, "Kept-open HTTP connections per vendor host.", check=positive)
+    requests: int = setting(
+        64,
+        "HTTP requests under way per vendor host at once; more wait their turn.",
+        check=positive,
+    )
     redials: int = setting(
         5, "How often a lost streaming connection is dialled again.", check=not_negative
     )

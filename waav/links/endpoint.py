@@ -1,0 +1,56 @@
+"""Where connections to vendors are made: names resolved off the reactor, TLS checked, Nagle off."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.web.client import BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface import implementer
+
+
+@implementer(IStreamClientEndpoint)
+class VendorEndpoint:
+    """A vendor's address. With TLS the certificate must be valid and made out to ``host``.
+
+    Args:
+        reactor: makes the connections.
+        is_secure: TLS or not.
+        dial_s: limit for the TCP connection.
+        trust: who vouches for certificates; None: the system's authorities.
+        on_connected: called for each connection made.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        *,
+        is_secure: bool,
+        dial_s: float,
+        trust: IPolicyForHTTPS | None = None,
+        on_connected: Callable[[], None] | None = None,
+    ) -> None:
+        self._on_connected = on_connected
+        plain = HostnameEndpoint(reactor, host.encode("idna"), port, timeout=dial_s)
+        if not is_secure:
+            self._endpoint: Any = plain
+            return
+        policy: Any = trust or BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]
+        context = policy.creatorForNetloc(host.encode("idna"), port)
+        self._endpoint = wrapClientTLS(context, plain)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect, and turn Nagle's algorithm off: speech goes out in small pieces."""
+        connecting: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
+
+        def connected(protocol: Any) -> Any:
+            protocol.transport.setTcpNoDelay(True)
+            if self._on_connected is not None:
+                self._on_connected()
+            return protocol
+
+        return connecting.addCallback(connected)

@@ -1,0 +1,294 @@
+"""A dialogue over HTTP: its requests one after the other, answers streamed, answers remembered."""
+
+from collections import deque
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from waav import errors
+from waav.links.answers import Answer, Answers, Recording, key_of
+from waav.links.link import Sink, Waits, understand
+from waav.links.web import Exchange, Web
+from waav.speech import wire
+
+REPLAY_BYTES: Final = 16 * 1024
+"""Piece in which a remembered answer is given; a vendor's pieces are about as large."""
+
+
+class Job:
+    """One request of a link: asked for, or given from memory. Ends once, delivers nothing after ``drop``."""
+
+    def __init__(
+        self,
+        web: Web,
+        provider: str,
+        dialogue: wire.Dialogue,
+        sink: Sink,
+        request: wire.Request,
+        request_s: float | None,
+    ) -> None:
+        self._web = web
+        self._provider = provider
+        self._dialogue = dialogue
+        self._sink = sink
+        self._request = request
+        self._request_s = request_s
+        self._waits = Waits()
+        self._exchange: Exchange | None = None
+        self._recording: Recording | None = None
+        self._is_paused = False
+        self._resumed: Deferred[None] | None = None
+        self.is_dropped = False
+
+    def pause(self) -> None:
+        self._is_paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        self._is_paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None:
+            resumed.callback(None)
+
+    def drop(self) -> None:
+        """Stop: the vendor's connection is broken, nothing more is delivered."""
+        self.is_dropped = True
+        if self._exchange is not None:
+            self._exchange.cancel()
+        self._waits.stop()
+
+    async def run(self, answers: Answers | None, fingerprint: str) -> None:
+        """Returns when the answer was delivered whole.
+
+        Raises:
+            ProviderError: it was not.
+            CancelledError: after ``drop``.
+        """
+        if answers is None:
+            await self._ask()
+            return
+        key = key_of(self._provider, self._request, fingerprint)
+        found = await self._waits.on(Deferred.fromCoroutine(answers.find(key)))
+        if isinstance(found, Answer):
+            await self._give(found)
+        else:
+            await self._ask_and_record(found)
+
+    async def _ask_and_record(self, recording: Recording) -> None:
+        self._recording = recording
+        try:
+            await self._ask()
+            assert self._exchange is not None
+            if self._exchange.is_whole and not self.is_dropped:
+                recording.keep()
+        except errors.ProviderError as error:
+            recording.fail(error)
+            raise
+        finally:
+            recording.drop()
+
+    async def _ask(self) -> None:
+        self._exchange = Exchange(
+            self._web,
+            self._provider,
+            self._request,
+            self._deliver,
+            self._web.limits(self._request_s),
+            getattr(self._dialogue, "refused", None),
+        )
+        if self._is_paused:
+            self._exchange.pause()
+        if self.is_dropped:
+            self._exchange.cancel()
+        await self._exchange.run()
+
+    async def _give(self, answer: Answer) -> None:
+        """Deliver a remembered answer as a vendor would: in pieces, stopping while the consumer is full."""
+        self._deliver(answer.head)
+        for start in range(0, len(answer.body), REPLAY_BYTES):
+            await self._room()
+            self._deliver(wire.Body(answer.body[start : start + REPLAY_BYTES]))
+        await self._room()
+        self._deliver(wire.End())
+
+    async def _room(self) -> None:
+        # One turn of the reactor per piece: a long answer must not hold up other calls.
+        await self._waits.sleep(self._web.reactor, 0)
+        while self._is_paused:
+            self._resumed = Deferred()
+            await self._waits.on(self._resumed)
+
+    def _deliver(self, piece: wire.Incoming) -> None:
+        if self.is_dropped:
+            return
+        if self._recording is not None:
+            self._recording.heard(piece)
+        for event in understand(self._provider, self._dialogue, piece):
+            if self.is_dropped:
+                return
+            self._sink.event(event)
+
+
+class HttpLink:
+    """Runs a dialogue's requests in order, one at a time.
+
+    ``Clear`` breaks the connection of the request under way and forgets those that wait. A request that fails
+    is a ``Failed`` event and the next one goes on; after a rejected key those that wait fail at once.
+
+    Args:
+        web: the process's HTTP client.
+        fingerprint: of the credential in use, for the cache.
+        request_s: limit for one request in place of the operator's.
+        answers: the cache; None: every request is made.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        web: Web,
+        provider: str,
+        dialogue: wire.Dialogue,
+        sink: Sink,
+        *,
+        fingerprint: str = "",
+        request_s: float | None = None,
+        answers: Answers | None = None,
+    ) -> None:
+        self._web = web
+        self._provider = provider
+        self._dialogue = dialogue
+        self._sink = sink
+        self._fingerprint = fingerprint
+        self._request_s = request_s
+        self._answers = answers
+        self._queue: deque[wire.Request] = deque()
+        self._job: Job | None = None
+        self._is_working = False
+        self._is_paused = False
+        self._is_over = False
+        self._is_finishing = False
+        self._closing: Deferred[None] | None = None
+        self._deadline: IDelayedCall | None = None
+
+    def send(self, command: wire.Command) -> None:
+        """See ``Link.send``."""
+        if self._is_over or self._is_finishing:
+            return
+        if isinstance(command, wire.Clear):
+            self._queue.clear()
+            self._drop_job()
+        if isinstance(command, wire.Finish):
+            self._is_finishing = True
+        for outgoing in self._dialogue.send(command):
+            if not isinstance(outgoing, wire.Request):
+                raise TypeError(f"{self._provider} put a message on HTTP that is not a request")
+            self._queue.append(outgoing)
+        self._work_on()
+
+    def pause(self) -> None:
+        """See ``Link.pause``."""
+        self._is_paused = True
+        if self._job is not None:
+            self._job.pause()
+
+    def resume(self) -> None:
+        """See ``Link.resume``."""
+        self._is_paused = False
+        if self._job is not None:
+            self._job.resume()
+
+    def close(self) -> Deferred[None]:
+        """See ``Link.close``."""
+        if self._is_over:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(lambda _: self.abort())
+        if self._closing is not None:
+            self._closing.chainDeferred(waiting)
+            return waiting
+        self.send(wire.Finish())
+        self._closing = waiting
+        if self._is_working:
+            self._deadline = self._web.reactor.callLater(
+                self._dialogue.opening.finish_s, self._deadline_passed
+            )
+        else:
+            self.abort()
+        return waiting
+
+    def abort(self) -> None:
+        """See ``Link.abort``."""
+        self._is_over = True
+        self._queue.clear()
+        self._drop_job()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            closing.callback(None)
+
+    def _deadline_passed(self) -> None:
+        self._deadline = None
+        self.abort()
+
+    def _drop_job(self) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            job.drop()
+
+    def _work_on(self) -> None:
+        if self._is_working or not self._queue:
+            return
+        self._is_working = True
+        working = Deferred.fromCoroutine(self._work())
+        working.addErrback(lambda failure: self._log.failure("an HTTP link broke", failure=failure))
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                await self._one(self._queue.popleft())
+        finally:
+            self._is_working = False
+        if self._is_finishing and self._closing is not None:
+            self.abort()
+
+    async def _one(self, request: wire.Request) -> None:
+        job = Job(self._web, self._provider, self._dialogue, self._sink, request, self._request_s)
+        self._job = job
+        if self._is_paused:
+            job.pause()
+        answers = self._answers if request.cacheable else None
+        try:
+            await job.run(answers, self._fingerprint)
+        except CancelledError:
+            if not job.is_dropped:
+                raise
+        except errors.ProviderError as error:
+            self._failed(job, error)
+        except Exception:
+            self._log.failure("a request to {provider} failed", provider=self._provider)
+            error = errors.ProviderError(self._provider, f"{self._provider}: the request failed")
+            self._failed(job, error)
+        finally:
+            if self._job is job:
+                self._job = None
+
+    def _failed(self, job: Job, error: errors.ProviderError) -> None:
+        if job.is_dropped:
+            return
+        count = 1
+        if isinstance(error, errors.ProviderRefused) and error.upstream_status in (401, 403):
+            # The same key would be rejected again for each of them (providers-tts.md S17).
+            count += len(self._queue)
+            self._queue.clear()
+        self._job = None
+        for _ in range(count):
+            if self._is_over:
+                return
+            self._sink.event(wire.Failed(error))
