@@ -12,8 +12,11 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from waav.errors import WaavError
 from waav.graph.definition import Definition, check, flow_order
 from waav.links.dial import Dialler
+
+_log = Logger()
 
 Emit = Callable[[Any], None]
 
@@ -68,6 +71,7 @@ class Surroundings:
         on_text: receives what reaches the node ``text_output``.
         on_audio: receives what reaches the node ``audio_output``.
         count: adds to one of the figures of the call, by name.
+        warn: told of what the caller asked for and does not get; the call goes on.
         stream_id: for log lines.
     """
 
@@ -77,6 +81,7 @@ class Surroundings:
     on_text: Emit
     on_audio: Emit
     count: Callable[[str, int], None]
+    warn: Callable[[WaavError], None]
     stream_id: str = ""
 
 
@@ -158,7 +163,10 @@ def _joined(targets: list[Emit]) -> Emit:
 
     def fan_out(value: Any) -> None:
         for target in several:
-            target(value)
+            try:
+                target(value)
+            except Exception:
+                _log.failure("a consumer of an edge failed")
 
     return fan_out
 

@@ -1,8 +1,8 @@
 """What a call is told to do, and where it puts what it has to say."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -13,6 +13,8 @@ from waav.secret import Secret
 from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 from waav.speech.wire import Transcript
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,28 @@ class CallSettings:
     timing: Mapping[str, Any] = field(
         default_factory=dict
     )  # fields of SpeechFinalSettings set by this call
+
+    def over(self, earlier: "CallSettings") -> "CallSettings":
+        """These settings, put in the place of ``earlier`` ones.
+
+        A call with audio that names only one half keeps the other one as it was (contract.md D-32).
+        """
+        if not self.has_audio or (self.listening is None and self.speaking is None):
+            return self
+        if self.listening is not None:
+            return replace(self, speaking=self.speaking or earlier.speaking)
+        return replace(
+            self,
+            listening=earlier.listening,
+            noise_filter=_first(self.noise_filter, earlier.noise_filter),
+            turn_detection=_first(self.turn_detection, earlier.turn_detection),
+            turn_threshold=_first(self.turn_threshold, earlier.turn_threshold),
+            timing={**earlier.timing, **self.timing},
+        )
+
+
+def _first(mine: _T | None, earlier: _T | None) -> _T | None:
+    return earlier if mine is None else mine
 
 
 @dataclass(frozen=True, slots=True)

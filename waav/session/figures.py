@@ -26,4 +26,6 @@ class Figures:
 
     def __str__(self) -> str:
         """The counts that are not zero, as ``name=number``."""
-        return " ".join(f"{name}={number}" for name, number in sorted(self.counts.items()) if number)
+        return " ".join(
+            f"{name}={number}" for name, number in sorted(self.counts.items()) if number
+        )

@@ -32,6 +32,8 @@ class Playback:
         self._waiting: dict[int, bool] = {}  # utterance -> is it protected; in order of asking
         self._playhead = 0.0
         self._locked_until = 0.0
+        self._locked_before = 0.0
+        self._locking: int | None = None  # the protected utterance that brought audio last
         self._last_progress = 0.0
         self._check: IDelayedCall | None = None
 
@@ -61,10 +63,18 @@ class Playback:
         now = self._clock.seconds()
         self._playhead = max(self._playhead, now) + duration_s
         if self._waiting.get(utterance):
+            if utterance != self._locking:
+                self._locking, self._locked_before = utterance, self._locked_until
             self._locked_until = self._last_progress = self._playhead
 
+    def failed(self, utterance: int) -> None:
+        """It could not be spoken to its end: what there was of it protects nothing."""
+        if utterance == self._locking:
+            self._locked_until = self._locked_before
+        self.finished(utterance)
+
     def finished(self, utterance: int) -> None:
-        """It was handed over to its end, or failed: only what the caller has not heard yet protects it."""
+        """It was handed over to its end: only what the caller has not heard yet protects it."""
         if self._waiting.pop(utterance, False):
             self._watch()
 
@@ -72,9 +82,8 @@ class Playback:
         """Everything was dropped, here and by the caller."""
         self._waiting.clear()
         self._playhead = self._locked_until = 0.0
+        self._locking = None
         self._release()
-
-    stop = cleared
 
     def _releases_at(self) -> float:
         """When protection ends if nothing else happens."""

@@ -8,14 +8,13 @@ until the Deferred of ``configure`` has fired.
 """
 
 from automat import NoTransition
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from waav.errors import BadRequest, ProviderTimeout, WaavError
-from waav.session.call import CallSettings, Outlet, World
-from waav.session.conversation import Conversation
+from waav.session.call import CallSettings, Listening, Outlet, Speaking, World
 from waav.session.figures import Figures
+from waav.session.running import Call
 from waav.session.states import Nothing, new_states
 
 NOT_CONFIGURED = "Audio processing is disabled. Send config message with audio=true first."
@@ -37,9 +36,11 @@ class Session:
         self._outlet = outlet
         self._states = new_states(Nothing())
         self._settings: CallSettings | None = None
-        self._conversation: Conversation | None = None
+        self._call: Call | None = None
         self._arriving: Deferred[None] | None = None
         self._leaving: list[Deferred[None]] | None = None
+        self._is_paused = False
+        self._stream_id: str | None = None
         self.figures = Figures(world.clock.seconds())
 
     @property
@@ -59,45 +60,47 @@ class Session:
         """
         try:
             settings = self._completed(settings)
-            conversation = self._prepared(settings)
+            call = self._prepared(settings)
             was_ready = self._begun()
         except WaavError:
-            return _failed()
-        arriving = Deferred.fromCoroutine(self._replace(settings, conversation, was_ready))
+            return fail()
+        arriving = Deferred.fromCoroutine(self._replace(settings, call, was_ready))
         if not arriving.called:
             self._arriving = arriving
         return arriving
 
     def hear(self, data: bytes) -> None:
         """Some audio of the caller, in the format of ``Listening.settings.format``."""
-        conversation = self._conversation
-        if conversation is None:
+        call = self._call
+        if call is None:
             self._refuse(NOT_CONFIGURED)
         else:
-            conversation.hear(data)
+            call.hear(data)
 
     def say(self, text: str, *, flush: bool = True, allow_interruption: bool = True) -> None:
         """Speak ``text`` after everything asked for before; ends with one ``Outlet.spoken_all``."""
-        conversation = self._conversation
-        if conversation is None:
+        call = self._call
+        if call is None:
             self._refuse(NOT_CONFIGURED)
         else:
-            conversation.say(text, flush=flush, allow_interruption=allow_interruption)
+            call.say(text, flush=flush, allow_interruption=allow_interruption)
 
     def clear(self) -> None:
         """Drop all speech asked for so far, unless some of it must not be interrupted."""
-        if self._conversation is not None:
-            self._conversation.clear()
+        if self._call is not None:
+            self._call.clear()
 
     def pause(self) -> None:
         """The caller's connection is full: vendors that speak are not read until ``resume``."""
-        if self._conversation is not None:
-            self._conversation.pause()
+        self._is_paused = True
+        if self._call is not None:
+            self._call.pause()
 
     def resume(self) -> None:
         """The caller's connection takes more again."""
-        if self._conversation is not None:
-            self._conversation.resume()
+        self._is_paused = False
+        if self._call is not None:
+            self._call.resume()
 
     def hang_up(self) -> Deferred[None]:
         """End the call. Fires when every part of it has ended; never fails. May be called again."""
@@ -115,14 +118,14 @@ class Session:
         """Settings with the halves they take over from those in force (D-32)."""
         return settings.over(self._settings) if self._settings is not None else settings
 
-    def _prepared(self, settings: CallSettings) -> Conversation | None:
-        """The conversation these settings ask for, checked and built but not started."""
+    def _prepared(self, settings: CallSettings) -> Call | None:
+        """The call these settings ask for, checked and built but not started."""
         if not settings.has_audio:
             return None
         if settings.listening is None and settings.speaking is None:
             raise BadRequest("STT configuration is required when audio=true")
         try:
-            return Conversation(self._world, settings, self._outlet, self.figures)
+            return Call(self._world, settings, self._outlet, self.figures)
         except WaavError as error:
             raise _explained("Failed to create voice manager", error) from error
 
@@ -132,66 +135,94 @@ class Session:
         except NoTransition:
             raise RuntimeError(f"a session cannot be configured while {self.state}") from None
 
-    async def _replace(
-        self, settings: CallSettings, conversation: Conversation | None, was_ready: bool
-    ) -> None:
+    async def _replace(self, settings: CallSettings, call: Call | None, was_ready: bool) -> None:
         try:
             if was_ready:
-                await self._end_conversation(at_once=False)
+                await self._end_call(at_once=False)
                 self._states.stopped()
-            if conversation is not None:
-                await self._start(conversation)
+            if call is not None:
+                await self._start(call)
             if self.state != "configuring":
                 # Whoever was told something while it started has hung up.
-                if conversation is not None:
-                    await conversation.stop(at_once=True)
+                if call is not None:
+                    await call.stop(at_once=True)
                 raise CancelledError()
         except BaseException:
             self._settings = None
             self._arriving = None
             self._states.failed()
             raise
-        self._conversation = conversation
+        self._call = call
+        if call is not None and self._is_paused:
+            call.pause()
         self._settings = settings
         self._arriving = None
         self._states.became_ready()
-        self._log.info("{stream_id} ready: {what}", stream_id=settings.stream_id, what=settings)
+        self._log_start(settings)
 
-    async def _start(self, conversation: Conversation) -> None:
+    async def _start(self, call: Call) -> None:
         """Start it within the limit, or leave nothing of it behind (D-31, S-VM-01)."""
         limit_s = self._world.limits.ready_s
-        starting = Deferred.fromCoroutine(conversation.start())
+        starting = Deferred.fromCoroutine(call.start())
         starting.addTimeout(limit_s, self._world.clock)
         try:
             await starting
         except TimeoutError:
-            await conversation.stop(at_once=True)
-            raise ProviderTimeout(conversation.providers, NOT_READY) from None
+            await call.stop(at_once=True)
+            raise ProviderTimeout(call.providers, NOT_READY) from None
         except WaavError as error:
-            await conversation.stop(at_once=True)
+            await call.stop(at_once=True)
             raise _explained("Failed to start voice manager", error) from error
         except BaseException:
-            await conversation.stop(at_once=True)
+            await call.stop(at_once=True)
             raise
 
-    async def _end_conversation(self, at_once: bool) -> None:
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            await conversation.stop(at_once)
+    async def _end_call(self, at_once: bool) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            await call.stop(at_once)
 
     async def _leave(self) -> None:
         """End whatever there is; each step is taken whatever became of the others (S-VM-04)."""
         if self._arriving is not None:
             await _cancelled(self._arriving)
-        await self._end_conversation(at_once=True)
+        await self._end_call(at_once=True)
+        self._log_end()
         self._states.ended()
         leaving, self._leaving = self._leaving or [], None
         for waiter in leaving:
             waiter.callback(None)
 
+    def _log_start(self, settings: CallSettings) -> None:
+        self._stream_id = settings.stream_id
+        self._log.info(
+            "{stream_id}: ready, listening with {ears}, speaking with {mouth}",
+            stream_id=settings.stream_id,
+            ears=_name(settings.listening),
+            mouth=_name(settings.speaking),
+        )
+
+    def _log_end(self) -> None:
+        """One line for a call that was ready at least once (SRV-05)."""
+        if self._stream_id is None:
+            return
+        figures = self.figures
+        self._log.info(
+            "{stream_id}: ended after {seconds:.1f}s, heard {heard:.1f}s, spoke {spoken:.1f}s {counts}",
+            stream_id=self._stream_id,
+            seconds=self._world.clock.seconds() - figures.started_at,
+            heard=figures.heard_s,
+            spoken=figures.spoken_s,
+            counts=str(figures),
+        )
+
     def _refuse(self, message: str) -> None:
         self.figures.add("errors")
         self._outlet.error(message, "audio_disabled")
+
+
+def _name(half: Listening | Speaking | None) -> str:
+    return "nobody" if half is None else half.provider.name
 
 
 def _explained(what: str, error: WaavError) -> WaavError:
@@ -199,13 +230,6 @@ def _explained(what: str, error: WaavError) -> WaavError:
     error.message = f"{what}: {error.message}"
     error.args = (error.message,)
     return error
-
-
-def _failed() -> Deferred[None]:
-    """A Deferred that fails with the exception being handled."""
-    failed: Deferred[None] = Deferred()
-    failed.errback(Failure())
-    return failed
 
 
 async def _cancelled(task: Deferred[None]) -> None:

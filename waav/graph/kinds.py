@@ -1,0 +1,28 @@
+"""The kinds of node a definition may name (subsystems.md 9.2)."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from waav.graph.build import Kind
+from waav.graph.ends import audio_output, passthrough, text_output
+from waav.graph.gate import gate
+from waav.graph.listen import listen
+from waav.graph.noise import noise
+from waav.graph.speak import speak
+from waav.graph.turns import turns
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "audio_input": passthrough,
+        "text_input": passthrough,
+        "passthrough": passthrough,
+        "noise_filter": noise,
+        "stt_provider": listen,
+        "gate": gate,
+        "turns": turns,
+        "tts_provider": speak,
+        "text_output": text_output,
+        "audio_output": audio_output,
+    }
+)

@@ -1,0 +1,165 @@
+"""The node that takes noise out of the caller's audio before it is recognised."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from waav.errors import WaavError
+from waav.graph.build import Emit, Surroundings
+from waav.graph.worker import Converse, Worker
+from waav.speech import wire
+from waav.speech.audio import AudioFormat
+from waav.speech.convert import Converter
+
+# A frame of 20 ms alone is not worth a thread hop.
+BATCH_S = 0.04
+
+
+class Noise:
+    """Receives audio (``bytes``) in the caller's format; emits linear16 in ``format``, in order.
+
+    Audio goes to the worker threads in batches; what comes meanwhile is the next batch. When more than
+    ``max_backlog_s`` has not come back, all of it passes unfiltered, and so does what follows until the worker
+    answers. Without the model everything passes.
+
+    Args:
+        source: what the caller sends.
+        format: what the model takes and gives.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        converse: Converse,
+        local: wire.Local,
+        source: AudioFormat,
+        format: AudioFormat,
+        max_backlog_s: float,
+        surroundings: Surroundings,
+        emit: Emit,
+    ) -> None:
+        self._converse = converse
+        self._local = local
+        self._format = format
+        self._surroundings = surroundings
+        self._emit = emit
+        self._converter = Converter(source, format)
+        self._batch_bytes = format.size_bytes(BATCH_S)
+        self._max_backlog_bytes = format.size_bytes(max_backlog_s)
+        self._being_filtered = b""
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._is_busy = False
+        self._is_wanted = False  # what the worker is computing
+        self._opening: Deferred[None] | None = None
+        self._worker: Worker | None = None
+        self._has_complained = False
+
+    def receive(self, value: Any) -> None:
+        if not isinstance(value, bytes):
+            self._emit(value)
+            return
+        data = self._converter.feed(value)
+        worker = self._worker
+        if worker is None or (self._is_busy and not self._is_wanted):
+            self._pass(data)
+            return
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._is_busy:
+            if self._waiting_bytes + len(self._being_filtered) > self._max_backlog_bytes:
+                self._bypass()
+        elif self._waiting_bytes >= self._batch_bytes:
+            self._filter(worker)
+
+    def start(self) -> Deferred[None]:
+        self._opening = Deferred.fromCoroutine(self._open())
+        return self._opening
+
+    def stop(self, at_once: bool) -> Deferred[None]:
+        if self._opening is not None:
+            self._opening.cancel()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+        if not at_once:
+            self._bypass()
+            rest = self._converter.finish()
+            if rest:
+                self._emit(rest)
+        return succeed(None)
+
+    def pause(self) -> None:
+        """The caller is held back by the recogniser's link alone."""
+
+    def resume(self) -> None:
+        pass
+
+    async def _open(self) -> None:
+        try:
+            self._worker = await self._converse(self._local)
+        except WaavError as error:
+            self._log.warn(
+                "{stream_id}: audio is not filtered: {reason}",
+                stream_id=self._surroundings.stream_id,
+                reason=error.message,
+            )
+            self._surroundings.warn(error)
+
+    def _filter(self, worker: Worker) -> None:
+        data = self._being_filtered = b"".join(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._is_busy = self._is_wanted = True
+        worker.feed(data).addCallbacks(self._filtered, self._failed)
+
+    def _filtered(self, answers: list[str | bytes]) -> None:
+        was_wanted = self._is_wanted
+        self._is_busy = self._is_wanted = False
+        self._being_filtered = b""
+        if was_wanted:
+            for answer in answers:
+                if isinstance(answer, bytes) and answer:
+                    self._emit(answer)
+        if self._worker is not None and self._waiting_bytes >= self._batch_bytes:
+            self._filter(self._worker)
+
+    def _failed(self, failure: Failure) -> None:
+        """This batch is passed on as it was; the next may fare better."""
+        self._is_busy = False
+        if not self._has_complained and self._worker is not None:
+            self._has_complained = True
+            self._log.failure(
+                "{stream_id}: the noise filter failed",
+                failure,
+                stream_id=self._surroundings.stream_id,
+            )
+        self._bypass()
+
+    def _bypass(self) -> None:
+        """Everything that has not come back goes on unfiltered; what comes back of it later is dropped."""
+        data = b"".join(self._waiting)
+        if self._is_wanted:
+            data = self._being_filtered + data
+        self._is_wanted = False
+        self._being_filtered = b""
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._pass(data)
+
+    def _pass(self, data: bytes) -> None:
+        if not data:
+            return
+        unfiltered_s = self._format.duration_s(len(data)) or 0.0
+        self._surroundings.count("unfiltered_ms", round(unfiltered_s * 1000))
+        self._emit(data)
+
+
+def noise(config: Mapping[str, Any], surroundings: Surroundings, emit: Emit) -> Noise:
+    """Kind ``noise_filter``: the keywords of ``Noise``."""
+    return Noise(surroundings=surroundings, emit=emit, **config)

@@ -1,0 +1,65 @@
+"""From the audio a vendor delivers to the audio the caller wants, in the pieces it is sent in."""
+
+from waav.errors import BadRequest
+from waav.speech.audio import AudioFormat
+from waav.speech.chunks import Chunker
+from waav.speech.convert import Converter, can_convert
+from waav.speech.duration import Stopwatch
+from waav.speech.provider import SpeakSettings
+
+
+class Shape:
+    """Converts and cuts the audio of one utterance.
+
+    ``source`` is what is fed; ``format`` is what comes out: what the caller wants wherever that can be made.
+    Compressed audio cannot be made here: it leaves as it came, labelled as what it is, unless the caller asked
+    for something else by name.
+
+    Raises:
+        BadRequest: the caller asked for what this vendor's audio cannot be turned into.
+    """
+
+    def __init__(self, source: AudioFormat, settings: SpeakSettings, is_cut: bool) -> None:
+        self.source = source
+        self.format = _reachable(source, settings)
+        self._converter = None if self.format == source else Converter(source, self.format)
+        self._chunker = Chunker(self.format) if is_cut else None
+        self._stopwatch = None if self.format.is_raw else Stopwatch(self.format)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The pieces that ``data`` completes."""
+        if self._converter is not None:
+            data = self._converter.feed(data)
+        if self._chunker is not None:
+            return self._chunker.feed(data)
+        return [data] if data else []
+
+    def finish(self) -> list[bytes]:
+        """What is left at the end of the utterance."""
+        rest = self._converter.finish() if self._converter is not None else b""
+        if self._chunker is None:
+            return [rest] if rest else []
+        return [*(self._chunker.feed(rest) if rest else ()), *self._chunker.finish()]
+
+    def duration_s(self, piece: bytes) -> float | None:
+        """How long ``piece``, the latest one, plays."""
+        if self._stopwatch is None:
+            return self.format.duration_s(len(piece))
+        try:
+            return self._stopwatch.feed(piece)
+        except BadRequest:
+            # It was handed on as it came; only its length stays unknown.
+            return None
+
+
+def _reachable(source: AudioFormat, settings: SpeakSettings) -> AudioFormat:
+    wanted = settings.format
+    if source == wanted or can_convert(source, wanted):
+        return wanted
+    is_same_kind = (source.encoding, source.container) == (wanted.encoding, wanted.container)
+    if is_same_kind or not settings.wants_format:
+        return source
+    raise BadRequest(
+        f"{settings.provider} delivers {source.encoding} here, which cannot be turned into"
+        f" {wanted.encoding}"
+    )

@@ -1,0 +1,52 @@
+"""Whether a call uses the models of this process, and how the graph is to talk to them."""
+
+from pathlib import Path
+from typing import Any
+
+from waav.models import noise as noise_model
+from waav.models import turn as turn_model
+from waav.session.call import CallSettings, World
+from waav.session.timing import timing
+
+
+def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
+    """Config of the node ``noise_filter``; None where the call goes without (WS-10)."""
+    wants = world.noise.enabled if settings.noise_filter is None else settings.noise_filter
+    if not wants or settings.listening is None:
+        return None
+    return {
+        "converse": world.dialler.engines.converse,
+        "local": noise_model.local(world.noise, _folder(world)),
+        "source": settings.listening.settings.format,
+        "format": noise_model.format_of(world.noise),
+        "max_backlog_s": world.noise.max_backlog_ms / 1000,
+    }
+
+
+def turns_config(
+    world: World, settings: CallSettings, noise: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """Config of the node ``turns``; None where nobody listens."""
+    listening = settings.listening
+    if listening is None:
+        return None
+    times = timing(world.speech_final, listening.provider, settings.timing)
+    wants = world.turn.enabled if settings.turn_detection is None else settings.turn_detection
+    if not wants:
+        return {"timing": times, "detector": None}
+    threshold = settings.turn_threshold
+    return {
+        "timing": times,
+        "detector": {
+            "converse": world.dialler.engines.converse,
+            "local": turn_model.local(world.turn, _folder(world)),
+            "question": turn_model.QUESTION,
+            "format": noise["format"] if noise else listening.settings.format,
+            "model_format": turn_model.FORMAT,
+            "threshold": world.turn.threshold if threshold is None else threshold,
+        },
+    }
+
+
+def _folder(world: World) -> Path | None:
+    return None if world.models_path is None else Path(world.models_path)

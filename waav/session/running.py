@@ -1,0 +1,224 @@
+"""A call under one config: its graph, what is playing, and the way from the graph to the caller."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from waav.errors import ProviderError, WaavError
+from waav.graph.build import Surroundings, build
+from waav.graph.gate import Gate
+from waav.graph.kinds import KINDS
+from waav.graph.templates import plain_call
+from waav.graph.values import Broken, Complete, Piece, Say
+from waav.session.call import CallSettings, Outlet, World
+from waav.session.figures import Figures
+from waav.session.models import noise_config, turns_config
+from waav.session.playback import Playback
+from waav.speech import wire
+
+NOT_LISTENING = "Failed to process audio: this call has no stt_config"
+NOT_SPEAKING = "Failed to synthesize speech: this call has no tts_config"
+
+
+class Call:
+    """Built from an accepted config; ``start`` connects its providers.
+
+    Raises:
+        WaavError: the settings cannot work. Nothing was connected.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, world: World, settings: CallSettings, outlet: Outlet, figures: Figures
+    ) -> None:
+        self._settings = settings
+        self._outlet = outlet
+        self._figures = figures
+        self._heard_bytes = 0
+        self._utterances = 0
+        self._is_over = False
+        self._is_congested = False
+        self._has_refused_audio = False
+        self._playback = Playback(world.clock, world.interruption.max_lock_s, self._unlocked)
+        surroundings = Surroundings(
+            clock=world.clock,
+            dialler=world.dialler,
+            congested=self._congested,
+            on_text=self._on_text,
+            on_audio=self._on_audio,
+            count=figures.add,
+            warn=self._warn,
+            stream_id=settings.stream_id,
+        )
+        listening, speaking = settings.listening, settings.speaking
+        noise = turns = gate = None
+        if listening is not None:
+            noise = noise_config(world, settings)
+            turns = turns_config(world, settings, noise)
+            gate = {"is_locked": self._is_locked, "policy": world.interruption.block_stt}
+        self._graph = build(
+            plain_call(
+                listening=None
+                if listening is None
+                else {
+                    "listener": listening,
+                    "source": noise["format"] if noise else listening.settings.format,
+                },
+                speaking=None
+                if speaking is None
+                else {
+                    "speaker": speaking,
+                    "flush_delay_s": world.limits.flush_delay_ms / 1000,
+                },
+                gate=gate,
+                turns=turns,
+                noise=noise,
+                hears_audio=turns is not None and turns["detector"] is not None,
+            ),
+            KINDS,
+            surroundings,
+        )
+        self._audio_in = self._graph.entry("audio_input") if listening is not None else None
+        self._text_in = self._graph.entry("text_input") if speaking is not None else None
+
+    @property
+    def providers(self) -> str:
+        """Names of the providers in use, for messages."""
+        halves = (self._settings.listening, self._settings.speaking)
+        return " and ".join(half.provider.name for half in halves if half is not None)
+
+    async def start(self) -> None:
+        """Connect everything at the same time; returns when all of it is ready."""
+        await self._graph.start()
+
+    async def stop(self, at_once: bool) -> None:
+        """Disconnect everything. Without ``at_once`` the caller still gets what is being recognised."""
+        self._is_over = at_once
+        self._playback.cleared()
+        if self._text_in is not None:
+            self._text_in(wire.Clear())
+        await self._graph.stop(at_once)
+        self._congested(False)
+        self._is_over = True
+        if self._settings.listening is not None:
+            seconds = self._settings.listening.settings.format.duration_s(self._heard_bytes)
+            self._figures.heard_s += seconds or 0.0
+
+    def hear(self, data: bytes) -> None:
+        """Audio of the caller."""
+        if self._audio_in is not None:
+            self._heard_bytes += len(data)
+            self._audio_in(data)
+            return
+        self._figures.add("dropped")
+        if not self._has_refused_audio:
+            # Once: a client that streams would get one for each of 50 frames a second.
+            self._has_refused_audio = True
+            self._error(NOT_LISTENING, "bad_request")
+
+    def say(self, text: str, *, flush: bool, allow_interruption: bool) -> None:
+        """Queue ``text``."""
+        if self._text_in is None:
+            self._error(NOT_SPEAKING, "bad_request")
+            self._tell(self._outlet.spoken_all)
+            return
+        self._utterances += 1
+        is_protected = not allow_interruption
+        if text.strip():
+            self._figures.add("utterances")
+            self._playback.asked(self._utterances, is_protected)
+        self._text_in(Say(self._utterances, text, flush, is_protected))
+
+    def clear(self) -> None:
+        """Drop all speech, unless some of it is protected."""
+        if self._playback.is_locked:
+            self._figures.add("clears_refused")
+            self._log.debug(
+                "{stream_id}: clear refused during protected speech",
+                stream_id=self._settings.stream_id,
+            )
+            return
+        self._figures.add("cleared", self._playback.unfinished)
+        self._playback.cleared()
+        if self._text_in is not None:
+            self._text_in(wire.Clear())
+
+    def pause(self) -> None:
+        """The caller's connection is full."""
+        self._graph.pause()
+
+    def resume(self) -> None:
+        """The caller's connection takes more."""
+        self._graph.resume()
+
+    # What comes out of the graph.
+
+    def _on_text(self, value: Any) -> None:
+        if self._is_over:
+            return
+        match value:
+            case wire.Transcript():
+                self._figures.add("results")
+                if value.is_final:
+                    self._figures.add("finals")
+                self._tell(self._outlet.transcript, value)
+            case wire.Failed(error):
+                self._stt_error(error)
+            case wire.Lost(error):
+                self._congested(False)
+                self._stt_error(error)
+
+    def _on_audio(self, value: Any) -> None:
+        if self._is_over:
+            return
+        match value:
+            case Piece():
+                size = len(value.data)
+                self._playback.handed_over(value.utterance, size, value.duration_s)
+                self._figures.spoken_s += value.duration_s or 0.0
+                self._tell(self._outlet.audio, value.data)
+            case Complete(utterance):
+                self._playback.finished(utterance)
+                self._tell(self._outlet.spoken_all)
+            case Broken(utterance, error):
+                self._playback.failed(utterance)
+                self._error(f"TTS error: {error.message}", error.code)
+
+    def _stt_error(self, error: ProviderError) -> None:
+        self._error(f"STT streaming error: {error.message}", error.code)
+
+    def _congested(self, is_full: bool) -> None:
+        if is_full != self._is_congested:
+            self._is_congested = is_full
+            self._tell(self._outlet.congested, is_full)
+
+    def _is_locked(self) -> bool:
+        return self._playback.is_locked
+
+    def _unlocked(self) -> None:
+        if self._settings.listening is not None and not self._is_over:
+            gate = self._graph.node("gate")
+            assert isinstance(gate, Gate)
+            gate.opened()
+
+    def _warn(self, error: WaavError) -> None:
+        """Something that was asked for is missing; the call goes on without it."""
+        if not self._is_over:
+            self._error(error.message, error.code)
+
+    def _error(self, message: str, code: str) -> None:
+        self._figures.add("errors")
+        self._tell(self._outlet.error, message, code)
+
+    def _tell(self, outlet: Callable[..., None], *args: Any) -> None:
+        """Whatever the caller's connection does with it, the call goes on (S-VM-52)."""
+        try:
+            outlet(*args)
+        except Exception:
+            self._log.failure(
+                "{stream_id}: the caller's connection failed in {call}",
+                stream_id=self._settings.stream_id,
+                call=outlet.__name__,
+            )

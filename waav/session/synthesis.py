@@ -1,0 +1,114 @@
+"""Speech for one text without a call: what ``POST /speak`` does, by the same node and the same cache."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from waav.errors import WaavError, WireError
+from waav.graph.build import Surroundings
+from waav.graph.speak import Speak
+from waav.graph.values import Broken, Complete, Piece, Say
+from waav.session.call import Speaking, World
+from waav.speech.audio import AudioFormat
+
+
+def synthesize(
+    world: World,
+    speaking: Speaking,
+    text: str,
+    on_audio: Callable[[bytes], None],
+    on_start: Callable[[AudioFormat], None],
+) -> "Synthesis":
+    """Speak ``text``.
+
+    Args:
+        on_start: called once, before the first audio, with the format of what follows.
+        on_audio: called with each piece as it comes, cut anywhere.
+
+    Raises:
+        WaavError: the settings cannot work; nothing was connected.
+    """
+    return Synthesis(world, speaking, text, on_audio, on_start)
+
+
+class Synthesis:
+    """One text being spoken.
+
+    Attributes:
+        done: fires when everything was delivered; fails with the WaavError that ended it, also in the middle.
+            Cancelling it aborts the vendor's request; nothing is delivered afterwards.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        speaking: Speaking,
+        text: str,
+        on_audio: Callable[[bytes], None],
+        on_start: Callable[[AudioFormat], None],
+    ) -> None:
+        self._provider = speaking.provider.name
+        self._on_audio = on_audio
+        self._on_start = on_start
+        self._has_started = False
+        self._error: WaavError | None = None
+        self._ended: Deferred[None] = Deferred()
+        self._node = Speak(
+            speaking,
+            Surroundings(
+                clock=world.clock,
+                dialler=world.dialler,
+                congested=lambda is_full: None,
+                on_text=lambda value: None,
+                on_audio=lambda value: None,
+                count=lambda name, number: None,
+                warn=lambda error: None,
+            ),
+            self._receive,
+            is_cut=False,
+        )
+        self.done: Deferred[None] = Deferred.fromCoroutine(self._run(text))
+
+    def pause(self) -> None:
+        """The reader is slow: stop reading from the vendor."""
+        self._node.pause()
+
+    def resume(self) -> None:
+        """The reader takes more."""
+        self._node.resume()
+
+    async def _run(self, text: str) -> None:
+        try:
+            await self._node.start()
+            self._node.receive(Say(1, text))
+            await self._ended
+        except BaseException:
+            await self._node.stop(at_once=True)
+            raise
+        # Nothing more is wanted, but the link may have work of its own left, such as keeping the answer. It is
+        # bounded and never fails.
+        self._closing = self._node.stop(at_once=False)
+
+    def _receive(self, value: Any) -> None:
+        match value:
+            case Piece():
+                if not self._has_started:
+                    self._has_started = True
+                    self._on_start(value.format)
+                self._on_audio(value.data)
+            case Broken(_, error):
+                self._error = error
+            case Complete():
+                self._finish()
+
+    def _finish(self) -> None:
+        if self._ended.called:
+            return
+        error = self._error
+        if error is None and not self._has_started:
+            error = WireError(self._provider, f"{self._provider} answered without any audio")
+        if error is None:
+            self._ended.callback(None)
+        else:
+            self._ended.errback(error)
