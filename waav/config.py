@@ -6,7 +6,7 @@ reported at once, before anything is opened.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_type_hints
@@ -248,7 +248,8 @@ def _timing(
                 problems.append(Problem(f"{path}.{key}", text, where, True))
                 continue
             raw = str(value) if isinstance(value, str | int | float) else value
-            if (one := _read(keys[key], Raw(raw, where), problems)) is not None:
+            option = replace(keys[key], path=f"{path}.{key}")
+            if (one := _read(option, Raw(raw, where), problems)) is not None:
                 read[key] = one
         result[canonical] = MappingProxyType(read)
     return MappingProxyType(result)

@@ -1,0 +1,236 @@
+"""Habits of the code that a tool can see (style.md 3)."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parent.parent
+
+VAGUE_CLASS = re.compile(r"(Manager|Handler|Processor|Helper|Util|Utils|Base)$")
+"""Words that say that something is done, not what (style.md 1.3)."""
+
+VAGUE_FILES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "manager",
+    "handler",
+    "handlers",
+    "core",
+}
+
+
+def modules(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path, ast.parse(path.read_text())
+
+
+def classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def base_names(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(base).split(".")[-1].split("[")[0] for base in node.bases]
+
+
+class NameTests(SynchronousTestCase):
+    def test_names_say_what_a_thing_is(self) -> None:
+        """No file and no class is named for merely doing something."""
+        wrong = []
+        for path, tree in modules("waav"):
+            if path.stem in VAGUE_FILES:
+                wrong.append(str(path))
+            wrong += [
+                f"{path}: {one.name}" for one in classes(tree) if VAGUE_CLASS.search(one.name)
+            ]
+        self.assertEqual(wrong, [])
+
+
+class CoroutineTests(SynchronousTestCase):
+    def test_async_tests_are_run(self) -> None:
+        """An ``async def`` test of a SynchronousTestCase would pass without running; there is none."""
+        parents: dict[str, list[str]] = {}
+        found: list[tuple[Path, ast.ClassDef]] = []
+        for path, tree in modules("tests", "waav/testing"):
+            for one in classes(tree):
+                parents[one.name] = base_names(one)
+                found.append((path, one))
+        wrong = [
+            f"{path}: {one.name}.{method.name}"
+            for path, one in found
+            if self.is_synchronous(one.name, parents)
+            for method in one.body
+            if isinstance(method, ast.AsyncFunctionDef)
+            and method.name.startswith(("test", "setUp", "tearDown"))
+        ]
+        self.assertEqual(wrong, [])
+
+    def is_synchronous(self, name: str, parents: dict[str, list[str]]) -> bool:
+        """Whether a class, or one it is made from, is a SynchronousTestCase and none a TestCase."""
+        seen, waiting = set(), [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                waiting += parents.get(one, [])
+        return "SynchronousTestCase" in seen and "TestCase" not in seen
+
+    def test_asynchronous_setups_are_waited_for(self) -> None:
+        """``async def`` set-ups and clean-ups of a TestCase are coroutines that trial runs: they must not be Deferred chains of inlineCallbacks."""
+        wrong = []
+        for path, tree in modules("waav", "tests", "bench"):
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom | ast.Import):
+                    for alias in node.names:
+                        if alias.name.split(".")[-1] in ("inlineCallbacks", "returnValue"):
+                            wrong.append(f"{path}:{node.lineno}")
+                elif isinstance(node, ast.Attribute) and node.attr in (
+                    "inlineCallbacks",
+                    "returnValue",
+                    "ensureDeferred",
+                ):
+                    wrong.append(f"{path}:{node.lineno}")
+        self.assertEqual(wrong, [])
+
+
+class TestTests(SynchronousTestCase):
+    def test_every_test_says_what_a_user_would_notice(self) -> None:
+        """Each test has a docstring."""
+        wrong = [
+            f"{path}:{node.lineno} {node.name}"
+            for path, tree in modules("tests")
+            for one in classes(tree)
+            for node in one.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.name.startswith("test_")
+            and not ast.get_docstring(node)
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_nothing_is_skipped(self) -> None:
+        """No test is switched off."""
+        wrong = []
+        for path, tree in modules("tests"):
+            for node in ast.walk(tree):
+                names = {"skip", "todo", "skipIf", "skipUnless", "expectedFailure", "SkipTest"}
+                target = node.attr if isinstance(node, ast.Attribute) else ""
+                name = node.id if isinstance(node, ast.Name) else ""
+                if names & {target, name}:
+                    wrong.append(f"{path}:{getattr(node, 'lineno', 0)}")
+        self.assertEqual(wrong, [])
+
+
+class LogTests(SynchronousTestCase):
+    METHODS = ("debug", "info", "warn", "error", "critical", "failure")
+
+    def calls(self) -> Iterator[tuple[Path, ast.Call]]:
+        for path, tree in modules("waav"):
+            for node in ast.walk(tree):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in self.METHODS
+                    and ast.unparse(node.func.value).endswith(("_log", "log"))
+                ):
+                    yield path, node
+
+    def test_formats_are_constant(self) -> None:
+        """A log call has a constant format with fields, so that redaction and levels cost nothing unused."""
+        wrong = [
+            f"{path}:{call.lineno}"
+            for path, call in self.calls()
+            if not call.args
+            or not isinstance(call.args[0], ast.Constant | ast.Name)
+            or isinstance(call.args[0], ast.JoinedStr)
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_what_was_said_is_not_logged(self) -> None:
+        """No log call has a field for a text, a transcript, audio or a key (X-11)."""
+        forbidden = {
+            "text",
+            "transcript",
+            "audio",
+            "data",
+            "payload",
+            "key",
+            "token",
+            "body",
+            "pcm",
+        }
+        wrong = [
+            f"{path}:{call.lineno} {word.arg}"
+            for path, call in self.calls()
+            for word in call.keywords
+            if word.arg in forbidden
+        ]
+        self.assertEqual(wrong, [])
+
+
+SECRET_SHAPES = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{32,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bAIza[0-9A-Za-z_-]{35}\b"
+    r"|-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----\n[A-Za-z0-9+/=]{40}"
+    r"|\bxox[abpr]-[0-9A-Za-z-]{20,}|\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"
+    r"|(?i:api_?key|secret|token)[\"']?\s*[:=]\s*[\"']?[0-9a-f]{32,}\b"
+)
+
+
+class HygieneTests(SynchronousTestCase):
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, check=True, errors="replace"
+        )
+        return str(done.stdout)
+
+    def test_the_scan_finds_secrets(self) -> None:
+        """The patterns recognise keys of the common shapes, and leave placeholders alone (OPS-01)."""
+        for key in ("sk-" + "a1" * 20, "AKIA" + "A1" * 8, "DEEPGRAM_API_KEY=" + "0f" * 20):
+            self.assertTrue(SECRET_SHAPES.search(key), key)
+        for text in ("DEEPGRAM_API_KEY=your-key", "sk-test", "api_key: ''"):
+            self.assertFalse(SECRET_SHAPES.search(text), text)
+
+    def test_no_secret_is_in_the_files(self) -> None:
+        """No file of the source tree holds what looks like a real key (OPS-01, S-CFG-53)."""
+        wrong = []
+        for path in (one for one in ROOT.rglob("*") if one.is_file()):
+            relative = path.relative_to(ROOT)
+            if relative.parts[0].startswith((".", "_trial")) or "__pycache__" in relative.parts:
+                continue
+            if path.stat().st_size < 1_000_000:
+                found = SECRET_SHAPES.search(path.read_text(errors="replace"))
+                if found:
+                    wrong.append(f"{relative}: {found[0][:12]}...")
+        self.assertEqual(wrong, [])
+
+    def test_local_files_stay_out(self) -> None:
+        """.env and config.yaml, where people keep their keys, are ignored by version control (OPS-01, F-028)."""
+        ignored = (ROOT / ".gitignore").read_text().split()
+        for name in (".env", "config.yaml", "dropin.cache"):
+            self.assertIn(name, ignored)
+            self.assertFalse((ROOT / "etc" / name).exists())
+
+
+class VersionTests(SynchronousTestCase):
+    def test_the_version_stands_in_one_place(self) -> None:
+        """Package metadata and --version take it from waav/__init__.py; it is written nowhere else (OPS-02)."""
+        from waav import __version__
+
+        self.assertIn("version = attr: waav.__version__", (ROOT / "setup.cfg").read_text())
+        wrong = [
+            str(path)
+            for path in [
+                *(ROOT / "waav").rglob("*.py"),
+                ROOT / "setup.cfg",
+                ROOT / "pyproject.toml",
+            ]
+            if re.search(rf"(?<![\d.]){re.escape(__version__)}(?![\d.])", path.read_text())
+            and path.name != "__init__.py"
+        ]
+        self.assertEqual(wrong, [])
