@@ -33,7 +33,7 @@ class Wire(StringTransport):
         """Nothing to do in memory."""
 
     def loseConnection(self) -> None:
-        self.is_closed = True
+        self.is_closed = self.disconnecting = True
 
     def abortConnection(self) -> None:
         self.is_broken = True
@@ -85,7 +85,9 @@ class Client:
 
 
 def parse(data: bytes, method: str) -> Answer:
-    """One HTTP answer out of its bytes."""
+    """One HTTP answer out of its bytes; status 0 while there is none."""
+    if not data:
+        return Answer(0, {}, b"", is_complete=False)
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers: dict[str, str] = {}

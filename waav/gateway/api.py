@@ -18,7 +18,6 @@ from waav.gateway.speak import Begin, Delivery, decode_body
 from waav.gateway.voices import VoiceLists, rows
 from waav.secret import Secret
 from waav.session.call import World
-from waav.session.synthesis import synthesize
 from waav.speech.provider import Provider
 
 HIDDEN = "sunset"
@@ -42,7 +41,7 @@ class Api:
     app = Klein()
     _log = Logger()
 
-    def __init__(self, world: World, defaults: SpeechDefaults, begin: Begin = synthesize) -> None:
+    def __init__(self, world: World, defaults: SpeechDefaults, begin: Begin) -> None:
         self._world = world
         self._defaults = defaults
         self._begin = begin

@@ -90,5 +90,6 @@ class Channel(HTTPChannel):
         super().requestDone(request)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
+        self._is_refused = True
         self.transport.write(_BAD_REQUEST)
         self.loseConnection()

@@ -103,11 +103,20 @@ class GatewayRequest(Request):
         if not self.path.startswith(b"/"):
             self._send(text_answer(self, 400, "The path must start with /"))
             return True
+        if b"//" in self.path:  # Klein would look past empty parts
+            self._send(empty_answer(self, 404))
+            return True
         return False
 
     def _send(self, body: bytes) -> None:
         self.write(body)
         self.finish()
+
+    def unregisterProducer(self) -> None:
+        if self.channel is None:  # the connection is lost; twisted.web would stumble
+            self.producer = None
+        else:
+            super().unregisterProducer()
 
     def abort(self) -> None:
         """Break the connection off: what was sent is not the whole answer, and must not look as if it were."""
@@ -119,7 +128,9 @@ class GatewayRequest(Request):
 
     def processingFailed(self, reason: Failure) -> Failure:
         self._log.failure("{method} {path} failed", reason, **self._said())
-        if self.startedWriting:
+        if (
+            self.startedWriting or self.channel.transport is None
+        ):  # None: a WebSocket has taken over
             self.abort()
         else:
             self.responseHeaders.removeHeader(b"content-encoding")

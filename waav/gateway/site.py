@@ -17,8 +17,10 @@ from waav.gateway.limiter import OFF_FROM, Limiter
 from waav.gateway.request import GatewayRequest
 from waav.gateway.settings import ConsoleSettings, SecuritySettings, SpeechDefaults
 from waav.gateway.slots import Slots
+from waav.gateway.speak import Begin
 from waav.gateway.ws import VoiceFactory
 from waav.session.call import World
+from waav.session.synthesis import synthesize
 
 
 class GatewaySite(Site):
@@ -88,9 +90,15 @@ def build_site(
     console: ConsoleSettings,
     voice_factory: VoiceFactory,
     slots: Slots,
+    *,
+    begin: Begin = synthesize,
 ) -> GatewaySite:
-    """Everything on the port, put together; listens to nothing itself."""
-    rest = Api(world, defaults).app.resource()
+    """Everything on the port, put together; listens to nothing itself.
+
+    Args:
+        begin: how ``POST /speak`` starts a synthesis.
+    """
+    rest = Api(world, defaults, begin).app.resource()
     children: dict[bytes, IResource] = {}
     site = GatewaySite(reactor, security, rest, children)
     voice_factory.headers.update(SECURITY)

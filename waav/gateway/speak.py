@@ -39,7 +39,7 @@ class Synthesis(Protocol):
     """One text on its way to being audio."""
 
     done: Deferred[None]
-    """Fires when all audio was handed over; cancelling it stops the work."""
+    """Fires when all audio was handed over, fails where there was none; cancelling it stops the work."""
 
     def pause(self) -> None: ...
 
@@ -150,9 +150,9 @@ class Delivery:
             self._stop()
         if self._is_open:
             return None
-        form = self._format or speaking.settings.format
-        body = _sized(form, b"".join(self._held))
-        self._describe(form)
+        assert self._format is not None, "a synthesis without audio must end in an error"
+        body = _sized(self._format, b"".join(self._held))
+        self._describe(self._format)
         self._request.setHeader("content-length", str(len(body)))
         return body
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -73,15 +73,20 @@ class VoiceLists:
         """
         voices: dict[str, list[Voice]] = {}
         errors: dict[str, str] = {}
-        found = await gatherResults(
-            [Deferred.fromCoroutine(self._one(provider, key, is_fresh)) for provider in providers],
-            consumeErrors=True,
-        )
-        for provider, answer in zip(providers, found, strict=True):
-            if isinstance(answer, WaavError):
-                errors[provider.name] = answer.message
-            else:
-                voices[provider.name] = answer
+        asked = [
+            Deferred.fromCoroutine(self._one(provider, key, is_fresh)) for provider in providers
+        ]
+        try:
+            for provider, answering in zip(providers, asked, strict=True):
+                answer = await answering
+                if isinstance(answer, WaavError):
+                    errors[provider.name] = answer.message
+                else:
+                    voices[provider.name] = answer
+        except CancelledError:
+            for answering in asked:
+                answering.cancel()
+            raise
         return voices, errors
 
     async def _one(
@@ -185,4 +190,4 @@ def rows(voices: Sequence[Voice], language: str | None = None) -> list[dict[str,
 def speaks(voice: Voice, language: str) -> bool:
     """Whether ``language``, a name ("English") or a code ("en", "en-GB"), is the voice's."""
     spoken, wanted = voice.language.lower(), language.lower()
-    return spoken in (wanted, languages.name(wanted).lower())
+    return spoken in (wanted, languages.language_name(wanted).lower())
