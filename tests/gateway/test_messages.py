@@ -422,7 +422,9 @@ class SpeakingTests(SynchronousTestCase):
                 (None, None, None, None),
             )
             self.assertEqual((settings.wants_format, settings.wants_rate), (False, False))
-            self.assertEqual((found.pronunciations, found.dial_s, found.request_s), ((), None, None))
+            self.assertEqual(
+                (found.pronunciations, found.dial_s, found.request_s), ((), None, None)
+            )
 
     def test_complete(self) -> None:
         """Everything a client chose arrives."""
@@ -528,7 +530,9 @@ class SpeakingTests(SynchronousTestCase):
 class EncodeTests(SynchronousTestCase):
     def test_ready(self) -> None:
         """ready has the documented fields first and what SDKs look for. (F-065)"""
-        message = json.loads(messages.ready("s", listens=True, speaks=False, livekit_url="http://l"))
+        message = json.loads(
+            messages.ready("s", listens=True, speaks=False, livekit_url="http://l")
+        )
         self.assertEqual(list(message)[:3], ["type", "stream_id", "livekit_url"])
         version = message.pop("server_version")
         self.assertTrue(version)

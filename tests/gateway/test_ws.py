@@ -72,7 +72,9 @@ class ConfigTests(SynchronousTestCase):
         """A config is answered with ready; without an id, one is made up. (F-065)"""
         visitor = Desk().visit()
         ready = visitor.ask(CONFIG)
-        self.assertEqual((ready["type"], ready["stt_ready"], ready["tts_ready"]), ("ready", True, True))
+        self.assertEqual(
+            (ready["type"], ready["stt_ready"], ready["tts_ready"]), ("ready", True, True)
+        )
         self.assertEqual(ready["livekit_url"], "http://localhost:7880")
         self.assertRegex(ready["stream_id"], r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-")
         self.assertEqual(ready["session_id"], ready["stream_id"])
@@ -107,7 +109,10 @@ class ConfigTests(SynchronousTestCase):
 
     def test_one_half(self) -> None:
         """A call may only listen or only speak. (D-30)"""
-        for name, half, stt, tts in (("stt_config", STT, True, False), ("tts_config", TTS, False, True)):
+        for name, half, stt, tts in (
+            ("stt_config", STT, True, False),
+            ("tts_config", TTS, False, True),
+        ):
             ready = Desk().visit().ask({"type": "config", "audio": True, name: half})
             self.assertEqual((ready["stt_ready"], ready["tts_ready"]), (stt, tts))
 
@@ -314,7 +319,8 @@ class OrderTests(SynchronousTestCase):
         call.configured()
         self.assertEqual([each["type"] for each in visitor.messages()], ["ready", "pong"])
         self.assertEqual(
-            call.told[1:], [("hear", b"\1\2"), ("say", "hi", True, True), ("hear", b"\3\4"), ("clear",)]
+            call.told[1:],
+            [("hear", b"\1\2"), ("say", "hi", True, True), ("hear", b"\3\4"), ("clear",)],
         )
 
     def test_config_behind_config(self) -> None:
@@ -758,7 +764,9 @@ class LogTests(SynchronousTestCase):
 
     def test_deprecation(self) -> None:
         """audio_disabled is logged as deprecated. (F-066)"""
-        lines = self.captured(lambda: Desk().visit().ask({"type": "config", "audio_disabled": True}))
+        lines = self.captured(
+            lambda: Desk().visit().ask({"type": "config", "audio_disabled": True})
+        )
         self.assertTrue([line for line in lines if "audio_disabled is deprecated" in line])
 
     def minute(self) -> None:

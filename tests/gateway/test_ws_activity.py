@@ -57,7 +57,9 @@ class IdleTests(SynchronousTestCase):
             random, clock = Random(seed), Clock()
             never = self.fail
             return [
-                Activity(clock, WebSocketSettings(), random, ping=never, idle=never, dead=never).idle_s
+                Activity(
+                    clock, WebSocketSettings(), random, ping=never, idle=never, dead=never
+                ).idle_s
                 for _ in range(200)
             ]
 

@@ -200,7 +200,9 @@ class Visitor:
         """One message: bytes are binary, everything else is text."""
         if isinstance(message, bytes):
             return self.frame(2, message)
-        return self.frame(1, (message if isinstance(message, str) else json.dumps(message)).encode())
+        return self.frame(
+            1, (message if isinstance(message, str) else json.dumps(message)).encode()
+        )
 
     def frame(self, opcode: int, payload: bytes = b"") -> None:
         """One masked frame."""
