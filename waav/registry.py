@@ -8,9 +8,9 @@ leaves the others alone.
 from collections.abc import Iterable
 from typing import Self
 
-import twisted.plugins
 from twisted.plugin import getPlugins
 
+import twisted.plugins
 import waav.providers
 from waav.errors import BadRequest, ConfigError
 from waav.interfaces import IProvider

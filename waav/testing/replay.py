@@ -1,0 +1,421 @@
+"""A vendor's half of a conversation on a real loopback port, as strict as the vendor.
+
+One server plays every vendor that has rules (see ``rules``). Recognition is driven by audio, not by the number of
+messages: the server knows the test signal, finds out where in it the received audio begins, and answers with
+the words that lie in what it got. After a lost connection whose audio is repeated it therefore says exactly what a
+recogniser would. Synthesis answers a tone (see ``tone``).
+
+Besides what ``rules`` describes, a route of kind
+
+``socket``  has ``messages`` (what a text frame of a ``type`` means: ``keep_alive``, ``finalize``, ``finish``,
+            ``ignore``), ``hello``, ``goodbye`` (lists of messages), ``results`` (templates ``interim``, ``final``,
+            ``speech_final``, ``finalized``, ``utterance_end``), ``word`` (template), ``idle_s``, ``idle_close``,
+            ``bad_close`` (code and reason), ``ear`` (where its numbers stand in the query)
+``upload``  has ``file``, ``max_bytes``, ``min_s``, ``answer_format`` (where its name stands) and ``answers``
+``speech``  has ``text``, ``voice``, ``encoding``, ``container``, ``rate_hz`` (where they stand), ``formats`` (how
+            the vendor's names are meant), ``default``, ``headers``
+``fixed``   has ``answer``
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from autobahn.twisted.resource import WebSocketResource
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from waav.speech import wav
+from waav.speech.audio import AudioFormat
+from waav.testing import forms, rules
+from waav.testing.hearing import Hearing
+from waav.testing.rules import Refused, Route
+from waav.testing.signal import Signal
+from waav.testing.sockets import Recogniser, Recognisers, tcp
+from waav.testing.tone import tone
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as it came, credentials and all: this is a test."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Answering:
+    """How answers come, and what goes wrong with them. Change it at any time.
+
+    Args:
+        first_byte_s: wait before an answer begins.
+        chunk_bytes: size of the pieces of a body; odd sizes split samples.
+        chunk_s: wait between two pieces.
+        drop_after_bytes: break the next answer off after so many bytes, then forget this.
+        stall_after_bytes: say nothing more in the next answer after so many bytes, then forget this.
+        extra: put into every JSON object that is sent.
+        fragment_bytes: cut WebSocket messages into frames of this size.
+    """
+
+    first_byte_s: float = 0.0
+    chunk_bytes: int = 4096
+    chunk_s: float = 0.0
+    drop_after_bytes: int | None = None
+    stall_after_bytes: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    fragment_bytes: int | None = None
+
+
+class ReplayServer:
+    """Serves the vendors whose rules are in a folder.
+
+    Args:
+        reactor: the real one.
+        folder: with ``*.rules.json``.
+        signal: what recognition hears; audio that is not from it counts as beginning at its start.
+        keys: good credentials; None: any that look right.
+        idle_s: instead of the idle limits of the rules.
+
+    Attributes:
+        requests: every request and handshake, as ``Seen``.
+        sockets: the open WebSocket connections, oldest first; each has ``frames`` and ``received_s``.
+        closed: those that are gone.
+        keeps_frames: False for benchmarks, where recorded frames would fill the memory.
+        answering: switches.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        folder: Path,
+        *,
+        signal: Signal | None = None,
+        keys: frozenset[str] | None = None,
+        idle_s: float | None = None,
+    ) -> None:
+        self.reactor = reactor
+        self.signal = signal or Signal("silence", 60.0)
+        self.keys = keys
+        self.idle_s = idle_s
+        self.answering = Answering()
+        self.requests: list[Seen] = []
+        self.sockets: list[Recogniser] = []
+        self.closed: list[Recogniser] = []
+        self.keeps_frames = True
+        self.routes = rules.load(folder)
+        self.cuts_s: list[float] = []
+        self.is_stalled = False
+        self._failures: list[tuple[int, bytes, Mapping[str, str]]] = []
+        self._port: IListeningPort | None = None
+        self._factory = Recognisers(self)
+
+    def start(self) -> None:
+        """Listen on a free loopback port."""
+        self._factory.startFactory()  # type: ignore[no-untyped-call]
+        root = _Root(self)
+        self._port = self.reactor.listenTCP(0, Site(root), interface="127.0.0.1")
+
+    @property
+    def endpoint(self) -> str:
+        """The address to give to providers."""
+        assert self._port is not None, "not started"
+        return f"http://127.0.0.1:{self._port.getHost().port}"  # type: ignore[attr-defined]
+
+    async def stop(self) -> None:
+        """Close everything. Wait for it in tests, or the reactor stays unclean."""
+        port, self._port = self._port, None
+        if port is not None:
+            await port.stopListening()  # type: ignore[misc]
+        gone = [socket.gone() for socket in self.sockets]
+        self.cut()
+        for one in gone:
+            await one
+
+    # What goes wrong.
+
+    def fail_next(
+        self,
+        status: int,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        times: int = 1,
+    ) -> None:
+        """Answer the next requests, handshakes included, with this instead."""
+        self._failures += [(status, body, headers or {})] * times
+
+    def cut_after(self, audio_s: float) -> None:
+        """Break the TCP connection of the next WebSocket that has received so much audio. Calls add up."""
+        self.cuts_s.append(audio_s)
+
+    def cut(self) -> None:
+        """Break the TCP connections of all open WebSockets now."""
+        for socket in tuple(self.sockets):
+            socket.cut()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close all open WebSockets politely."""
+        for socket in tuple(self.sockets):
+            socket.sendClose(code, reason)
+
+    def say(self, text: str) -> None:
+        """Send this text on all open WebSockets, whatever it is."""
+        for socket in self.sockets:
+            socket.say_text(text)
+
+    def stall(self) -> None:
+        """Read nothing from any WebSocket any more."""
+        self.is_stalled = True
+        for socket in self.sockets:
+            socket.pause()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self.is_stalled = False
+        for socket in self.sockets:
+            socket.resume()
+
+    # For the two halves of the server.
+
+    def take_failure(self) -> tuple[int, bytes, Mapping[str, str]] | None:
+        return self._failures.pop(0) if self._failures else None
+
+    def route(self, method: str, path: str) -> Route | None:
+        for route in self.routes:
+            if (route.method, route.path) == (method, path):
+                return route
+        return None
+
+    @property
+    def sockets_resource(self) -> WebSocketResource:
+        return WebSocketResource(self._factory)
+
+
+class _Root(Resource):
+    """Every address there is."""
+
+    isLeaf = True
+
+    def __init__(self, server: ReplayServer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._server = server
+        self._upgrade = server.sockets_resource
+
+    def render(self, request: Request) -> Any:
+        seen = _seen(request)
+        self._server.requests.append(seen)
+        failure = self._server.take_failure()
+        if failure is not None:
+            status, body, headers = failure
+            return _answer(request, status, body, headers)
+        route = self._server.route(seen.method, seen.path)
+        if route is None:
+            return _answer(request, 404, b"no such address", {})
+        try:
+            return self._serve(route, seen, request)
+        except Refused as refused:
+            body = json.dumps(rules.fill(route.error, {"message": refused.message})).encode()
+            return _answer(request, refused.status, body, {"content-type": "application/json"})
+
+    def _serve(self, route: Route, seen: Seen, request: Request) -> Any:
+        values = _values(route, seen)
+        route.check(values, self._server.keys)
+        if route.kind == "socket":
+            if seen.headers.get("upgrade", "").lower() != "websocket":
+                raise Refused(426, "a WebSocket is wanted here")
+            return self._upgrade.render(request)
+        headers: Mapping[str, str]
+        if route.kind == "fixed":
+            body, headers = json.dumps(route.about["answer"]).encode(), _JSON
+        elif route.kind == "upload":
+            body, headers = _transcribed(self._server, route, values, seen)
+        else:
+            body, headers = _spoken(route, values)
+        _Answer(self._server, request, body, headers).start()
+        return NOT_DONE_YET
+
+
+_JSON = {"content-type": "application/json"}
+
+
+class _Answer:
+    """One body on its way out, at the pace and with the faults that were asked for."""
+
+    def __init__(
+        self, server: ReplayServer, request: Request, body: bytes, headers: Mapping[str, str]
+    ) -> None:
+        self._server = server
+        self._request = request
+        self._body = body
+        self._headers = headers
+        self._at = 0
+        self._drop, server.answering.drop_after_bytes = server.answering.drop_after_bytes, None
+        self._stall, server.answering.stall_after_bytes = server.answering.stall_after_bytes, None
+        self._next: Any = None
+        request.notifyFinish().addErrback(lambda _: self._gone())
+
+    def start(self) -> None:
+        self._wait(self._server.answering.first_byte_s, self._head)
+
+    def _head(self) -> None:
+        for name, value in self._headers.items():
+            self._request.setHeader(name, value)
+        self._piece()
+
+    def _piece(self) -> None:
+        while self._at < len(self._body):
+            end = min(self._at + self._server.answering.chunk_bytes, len(self._body))
+            for limit in (self._drop, self._stall):
+                end = min(end, limit if limit is not None else end)
+            self._request.write(self._body[self._at : end])
+            self._at = end
+            if self._drop == end:
+                tcp(self._request.transport).abortConnection()
+                return
+            if self._stall == end:
+                return
+            if self._server.answering.chunk_s:
+                self._wait(self._server.answering.chunk_s, self._piece)
+                return
+        self._request.finish()
+
+    def _wait(self, seconds: float, then: Any) -> None:
+        if seconds:
+            self._next = self._server.reactor.callLater(seconds, then)
+        else:
+            then()
+
+    def _gone(self) -> None:
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+
+
+def _seen(request: Request) -> Seen:
+    uri = urlsplit(request.uri.decode("ascii"))
+    headers = {
+        name.decode("ascii").lower(): values[0].decode("latin-1")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+    query = tuple(parse_qsl(uri.query, keep_blank_values=True))
+    body = request.content.read() if request.content is not None else b""
+    return Seen(request.method.decode("ascii"), uri.path, query, headers, body)
+
+
+def _values(route: Route, seen: Seen) -> dict[str, list[str]]:
+    """Everything that was sent; a body that cannot be read is refused."""
+    values = {f"header.{name}": [value] for name, value in seen.headers.items()}
+    for name, value in seen.query:
+        values.setdefault(f"query.{name}", []).append(value)
+    try:
+        if route.kind == "upload":
+            for one in forms.parse(seen.headers.get("content-type", ""), seen.body):
+                text = "" if one.filename else one.data.decode()
+                values.setdefault(f"form.{one.name}", []).append(text)
+        elif route.kind == "speech":
+            values |= rules.flat("body", json.loads(seen.body))
+    except (ValueError, AttributeError) as problem:
+        raise Refused(400, f"cannot read the request: {problem}") from None
+    return values
+
+
+def _answer(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
+    request.setResponseCode(status)
+    for name, value in headers.items():
+        request.setHeader(name, value)
+    return body
+
+
+# Recognition of uploads.
+
+_KINDS = {  # extension: MIME types, and how such a file begins
+    "wav": (("audio/wav", "audio/x-wav", "audio/wave"), (b"RIFF",)),
+    "mp3": (
+        ("audio/mpeg", "audio/mp3"),
+        (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xfa", b"\xff\xf2"),
+    ),
+    "flac": (("audio/flac",), (b"fLaC",)),
+    "ogg": (("audio/ogg",), (b"OggS",)),
+    "webm": (("audio/webm",), (b"\x1aE\xdf\xa3",)),
+    "m4a": (("audio/m4a", "audio/mp4"), (b"\0\0\0",)),
+}
+
+
+def _transcribed(
+    server: ReplayServer, route: Route, values: rules.Values, seen: Seen
+) -> tuple[bytes, Mapping[str, str]]:
+    parts = forms.parse(seen.headers["content-type"], seen.body)
+    file = next((one for one in parts if one.name == route.about["file"] and one.filename), None)
+    if file is None:
+        raise Refused(400, "the file is missing")
+    _check_file(route, file)
+    hearing, seconds = _hear(server, route, file.data)
+    words = [word for heard in hearing.finish(seconds) if heard.is_final for word in heard.words]
+    name = values[route.about["answer_format"]][0]
+    template = route.about["answers"][name]
+    about = {
+        "text": " ".join(word.text for word in words),
+        "seconds": seconds,
+        "words": [rules.fill(route.about["word"], _times(word, 0.0)) for word in words],
+    }
+    answer = rules.fill(template, about)
+    if isinstance(answer, str):
+        return answer.encode(), {"content-type": "text/plain"}
+    return json.dumps({**answer, **server.answering.extra}).encode(), _JSON
+
+
+def _check_file(route: Route, file: forms.Field) -> None:
+    if len(file.data) > route.about["max_bytes"]:
+        raise Refused(413, "Maximum content size limit exceeded")
+    extension = (file.filename or "").rpartition(".")[2].lower()
+    types, beginnings = _KINDS.get(extension, ((), ()))
+    if file.content_type not in types or not file.data.startswith(beginnings):
+        raise Refused(400, "name, type and content of the file do not agree")
+
+
+def _hear(server: ReplayServer, route: Route, data: bytes) -> tuple[Hearing, float]:
+    """Listens to a file. Only WAV can be measured; other files count as the whole signal."""
+    if not data.startswith(b"RIFF"):
+        return Hearing(server.signal, 0.0), server.signal.seconds - 1e-3
+    reader = wav.WavReader()
+    samples = reader.feed(data)
+    audio = reader.format
+    if audio is None or not audio.is_raw:
+        raise Refused(400, "the audio cannot be read")
+    seconds = audio.duration_s(len(samples)) or 0.0
+    if seconds < route.about["min_s"]:
+        raise Refused(400, "Audio file is too short")
+    return Hearing(server.signal, server.signal.find(samples, audio) or 0.0), seconds
+
+
+def _times(word: Any, shift_s: float) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start": round(word.start_s + shift_s, 4),
+        "end": round(word.end_s + shift_s, 4),
+    }
+
+
+# Synthesis.
+
+
+def _spoken(route: Route, values: rules.Values) -> tuple[bytes, Mapping[str, str]]:
+    def value(name: str) -> str | None:
+        sent = values.get(route.about.get(name, ""))
+        return sent[0] if sent else None
+
+    about = dict(route.about["formats"][value("encoding") or route.about["default"]])
+    if value("container") == "wav":
+        about["container"] = "wav"
+    rate_hz = int(value("rate_hz") or about.pop("rate_hz"))
+    content_type = about.pop("content_type")
+    about.pop("rate_hz", None)
+    audio = AudioFormat(rate_hz=rate_hz, **about)
+    body = tone(value("voice") or "", value("text") or "", audio)
+    return body, {"content-type": content_type, **route.about.get("headers", {})}
