@@ -84,7 +84,7 @@ class Head:
 
     status: int
     headers: Mapping[str, str]  # lower-case names
-    request: Request | None = None
+    request: Request | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
