@@ -8,6 +8,7 @@ from tests.gateway.gateway import Gateway
 from tests.gateway.web import Answer, Client
 from waav import __version__
 from waav.gateway.settings import SecuritySettings
+from waav.speech.audio import AudioFormat
 
 PAGE = "https://shop.example"
 JSON = {"Content-Type": "application/json"}
@@ -413,6 +414,8 @@ class LogTests(SynchronousTestCase):
         }
         body = b'{"text":"hush-text","tts_config":{"provider":"acme","api_key":"hush-key"}}'
         self.client.request("POST", "/speak?token=hush-token", {**JSON, **secrets}, body)
+        self.gateway.said[0].starts(AudioFormat())
+        self.gateway.said[0].audio(b"ab")
         self.gateway.said[0].done.callback(None)
         self.client.request("POST", "/speak?token=hush-token", {**JSON, **secrets}, b"hush-body")
         self.assertEqual(len(self.logged.events), 2)

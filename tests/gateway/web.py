@@ -7,6 +7,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+from twisted.python.log import err
 from twisted.web.server import Site
 
 
@@ -37,7 +38,10 @@ class Wire(StringTransport):
 
     def abortConnection(self) -> None:
         self.is_broken = True
-        self.protocol.connectionLost(Failure(ConnectionLost()))
+        try:
+            self.protocol.connectionLost(Failure(ConnectionLost()))
+        except Exception:
+            err()  # as a reactor does
 
 
 class Client:

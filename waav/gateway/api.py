@@ -93,13 +93,13 @@ class Api:
         return empty_answer(request, 404)
 
     @app.handle_errors(Exception)
-    def broken(self, request: GatewayRequest, failure: Failure) -> bytes | None:
+    async def broken(self, request: GatewayRequest, failure: Failure) -> bytes | None:
         """A mistake of ours ends one request, not more (SRV-08)."""
         if failure.check(CancelledError):
             return None
         self._log.failure("a route failed", failure)
         if request.startedWriting:
-            request.abort()
+            await request.break_off()
             return None
         return error_answer(request, 500, "Internal server error")
 

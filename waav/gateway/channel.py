@@ -39,8 +39,8 @@ class Channel(HTTPChannel):
         self._is_refused = False
 
     def connectionMade(self) -> None:
-        self.timeOut = HEADER_S
         super().connectionMade()
+        self.setTimeout(HEADER_S)
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_refused:
@@ -91,5 +91,6 @@ class Channel(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self._is_refused = True
+        assert self.transport is not None
         self.transport.write(_BAD_REQUEST)
         self.loseConnection()

@@ -42,7 +42,11 @@ class Door:
         except TooMany as error:
             request.setHeader("retry-after", str(whole_seconds(error.retry_after_s)))
             return text_answer(request, error.status, error.message)
-        answer = self._factory.serve(request, slot, address)
+        try:
+            answer = self._factory.serve(request, slot, address)
+        except BaseException:
+            slot.release()
+            raise
         if answer == NOT_DONE_YET:
             request.log_line(101)
         return answer

@@ -4,7 +4,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.server import Request
@@ -23,6 +23,7 @@ class GatewayRequest(Request):
     CORS, the request limiter. Answers have no ``Server`` header and no HTML.
     """
 
+    channel: Any  # a Channel, in whose module we are used
     defaultContentType = None
     _log = Logger()
 
@@ -37,7 +38,7 @@ class GatewayRequest(Request):
     def client_address(self) -> str:
         """Whose request this is, for everything that counts by address."""
         peer = getattr(self.client, "host", None)
-        return self._gateway.addresses.client(peer, self.requestHeaders)
+        return str(self._gateway.addresses.client(peer, self.requestHeaders))
 
     def handleContentChunk(self, data: bytes) -> None:
         self._size_bytes += len(data)
@@ -113,24 +114,30 @@ class GatewayRequest(Request):
         self.finish()
 
     def unregisterProducer(self) -> None:
-        if self.channel is None:  # the connection is lost; twisted.web would stumble
+        if self._disconnected:  # twisted.web would stumble
             self.producer = None
         else:
             super().unregisterProducer()
 
     def abort(self) -> None:
         """Break the connection off: what was sent is not the whole answer, and must not look as if it were."""
-        channel = getattr(
-            self, "channel", None
-        )  # twisted.web deletes it when the answer is complete
-        if channel is not None:
-            channel.transport.abortConnection()
+        self.transport.abortConnection()
+
+    async def break_off(self) -> None:
+        """``abort``, and wait until the connection is gone, so that nobody ends the answer after all."""
+        gone = self.notifyFinish()
+        self.abort()
+        try:
+            await gone
+        except Exception:
+            # However it went, it is gone: that was the point.
+            return
 
     def processingFailed(self, reason: Failure) -> Failure:
-        self._log.failure("{method} {path} failed", reason, **self._said())
-        if (
-            self.startedWriting or self.channel.transport is None
-        ):  # None: a WebSocket has taken over
+        said = self._said()
+        self._log.failure("{method} {path} failed", reason, LogLevel.critical, **said)
+        is_taken_over = self.channel.transport is None  # by a WebSocket
+        if self.startedWriting or is_taken_over:
             self.abort()
         else:
             self.responseHeaders.removeHeader(b"content-encoding")

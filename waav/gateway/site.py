@@ -2,6 +2,7 @@
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.web.http import Request
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Site
@@ -33,7 +34,7 @@ class GatewaySite(Site):
         children: resources by the first part of the path, which they get to themselves.
     """
 
-    protocol = Channel
+    protocol = Channel  # type: ignore[assignment]  # itself: nothing here switches to HTTP/2
     requestFactory = GatewayRequest
     _log = Logger()
 
@@ -44,7 +45,10 @@ class GatewaySite(Site):
         rest: IResource,
         children: dict[bytes, IResource],
     ) -> None:
-        super().__init__(rest, reactor=reactor, parsePOSTFormSubmission=False)
+        super().__init__(  # type: ignore[no-untyped-call]
+            rest, reactor=reactor, parsePOSTFormSubmission=False
+        )
+        self._rest = rest
         self.addresses = Addresses(security.trusted_proxies)
         self.cors = Cors(security.cors_allowed_origins)
         self.limiter = Limiter(
@@ -65,7 +69,7 @@ class GatewaySite(Site):
             path.extend([] if path else [b""])
         child = self._children.get(path[0])
         if child is None:
-            return self.resource
+            return self._rest
         request.prepath.append(path.pop(0))
         return child
 
@@ -78,7 +82,7 @@ class GatewaySite(Site):
     def stopFactory(self) -> None:
         """Nothing was started."""
 
-    def log(self, request: IRequest) -> None:
+    def log(self, request: Request) -> None:
         """``GatewayRequest`` logs its own line."""
 
 

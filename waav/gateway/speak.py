@@ -218,13 +218,7 @@ class Delivery:
     async def _failed(self, error: WaavError, speaking: Speaking) -> bytes | None:
         if not self._is_open:
             return refusal(self._request, error, speaking)
-        gone = self._request.notifyFinish()
-        self._request.abort()
-        try:
-            await gone
-        except Exception:
-            # However it went, it is gone: that was the point.
-            return None
+        await self._request.break_off()
         return None
 
 
