@@ -346,7 +346,9 @@ class ListeningTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """Only the provider is needed, whatever of the rest is null. (D-30)"""
-        nulls = dict.fromkeys("language sample_rate channels punctuation encoding model".split())
+        nulls = dict.fromkeys(
+            ["language", "sample_rate", "channels", "punctuation", "encoding", "model"]
+        )
         for fields in ({}, nulls):
             settings = self.listening(**fields).settings
             self.assertEqual(settings.format, AudioFormat("linear16", 16000, 1))
@@ -410,8 +412,21 @@ class SpeakingTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """What a client does not choose stays open for the provider to choose."""
         nulls = dict.fromkeys(
-            "model voice_id speaking_rate audio_format sample_rate connection_timeout request_timeout "
-            "pronunciations api_key emotion emotion_intensity delivery_style emotion_description".split()
+            [
+                "model",
+                "voice_id",
+                "speaking_rate",
+                "audio_format",
+                "sample_rate",
+                "connection_timeout",
+                "request_timeout",
+                "pronunciations",
+                "api_key",
+                "emotion",
+                "emotion_intensity",
+                "delivery_style",
+                "emotion_description",
+            ]
         )
         for fields in ({}, nulls, {"model": "", "voice_id": "", "audio_format": ""}):
             found = self.speaking(**fields)

@@ -1,63 +1,22 @@
 """``/ws`` over real sockets, behind twisted.web."""
 
-import json
 from typing import Any
 
-from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
-from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from tests.gateway.client import Client, Upgrade, connect, soon
 from tests.gateway.voice import CONFIG, FakeCall, world
 from waav.gateway.calls import Calls
 from waav.gateway.settings import WebSocketSettings
 from waav.gateway.slots import Slots
 from waav.gateway.ws import VoiceFactory
 from waav.session.call import Outlet, World
-
-
-class Client(WebSocketClientProtocol):
-    """Keeps what comes and fires who waits for it."""
-
-    tcpNoDelay = True
-
-    def onConnect(self, response: Any) -> None:
-        self.read: list[Any] = []
-        self.waiter: Deferred[Any] | None = None
-        self.gone: Deferred[int] = Deferred()
-
-    def onOpen(self) -> None:
-        self.factory.opened.callback(self)
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        self.read.append(payload if isBinary else json.loads(payload))
-        self.wake()
-
-    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
-        self.gone.callback(code)
-
-    def wake(self) -> None:
-        if self.waiter is not None and self.read:
-            waiter, self.waiter = self.waiter, None
-            waiter.callback(self.read.pop(0))
-
-    def next(self) -> Deferred[Any]:
-        """The next message."""
-        self.waiter = waiter = Deferred()
-        self.wake()
-        return waiter
-
-    def say(self, message: dict[str, Any] | bytes) -> None:
-        """Send a message."""
-        if isinstance(message, bytes):
-            self.sendMessage(message, isBinary=True)
-        else:
-            self.sendMessage(json.dumps(message).encode())
 
 
 class Raw(Protocol):
@@ -72,20 +31,6 @@ class Raw(Protocol):
 
     def connectionLost(self, reason: Any = None) -> None:
         self.done.callback(self.data)
-
-
-class Upgrade(Resource):
-    """The way in, without the checks of the gateway's own."""
-
-    isLeaf = True
-
-    def __init__(self, factory: VoiceFactory, slots: Slots) -> None:
-        super().__init__()
-        self.factory, self.slots = factory, slots
-
-    def render_GET(self, request: Any) -> int | bytes:
-        address = request.getClientAddress().host
-        return self.factory.serve(request, self.slots.take(address), address)
 
 
 class SocketTests(TestCase):
@@ -115,14 +60,7 @@ class SocketTests(TestCase):
         self.assertEqual((self.slots.total, self.calls.live), (0, 0))
 
     async def connect(self) -> Client:
-        factory = WebSocketClientFactory(f"ws://127.0.0.1:{self.address}/ws", reactor=reactor)
-        factory.protocol = Client
-        factory.opened = Deferred()
-        factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0)
-        await TCP4ClientEndpoint(reactor, "127.0.0.1", self.address).connect(factory)
-        client = await factory.opened
-        assert isinstance(client, Client)
-        return client
+        return await connect(self.address)
 
     async def test_a_call(self) -> None:
         """Upgrade, config, audio both ways, results and a goodbye work over a real socket. (F-064)"""
@@ -223,10 +161,3 @@ class SocketTests(TestCase):
             ).encode()
         )
         return await got.done
-
-
-async def soon() -> None:
-    """One turn of the reactor."""
-    turn: Deferred[None] = Deferred()
-    reactor.callLater(0, turn.callback, None)  # type: ignore[attr-defined]
-    await turn

@@ -14,6 +14,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -52,6 +53,8 @@ class VoiceProtocol(WebSocketServerProtocol):
     tcpNoDelay = True
 
     factory: "VoiceFactory"
+    transport: Any  # a transport that is also a consumer and a producer
+    message_data: Any
     slot: Slot | None = None
     address: str = ""
 
@@ -109,7 +112,7 @@ class VoiceProtocol(WebSocketServerProtocol):
             clock = self.factory.world.clock
             self._abort_timer = clock.callLater(seconds, self.transport.abortConnection)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The slot is given back only when all that ran for the caller has ended."""
         super().connectionLost(reason)
         if self._abort_timer is not None and self._abort_timer.active():
@@ -163,14 +166,14 @@ class VoiceProtocol(WebSocketServerProtocol):
     def send_text(self, text: str) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
-            self.sendMessage(text.encode())
+            self.sendMessage(text.encode())  # type: ignore[no-untyped-call]
             if self._activity is not None:
                 self._activity.sent()
 
     def send_audio(self, data: bytes) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
-            self.sendMessage(data, isBinary=True)
+            self.sendMessage(data, isBinary=True)  # type: ignore[no-untyped-call]
             if self._activity is not None:
                 self._activity.sent()
 
@@ -200,7 +203,7 @@ class VoiceProtocol(WebSocketServerProtocol):
     def onPing(self, payload: bytes) -> None:
         """Pongs are not piled up for somebody who does not read; he may take the next one as the answer."""
         if not self._is_full:
-            self.sendPong(payload)
+            self.sendPong(payload)  # type: ignore[no-untyped-call]
 
 
 @implementer(IPushProducer)
@@ -234,7 +237,7 @@ class VoiceFactory(WebSocketServerFactory):
         now_ms: wall clock in milliseconds.
     """
 
-    protocol = VoiceProtocol
+    protocol = VoiceProtocol  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -248,7 +251,7 @@ class VoiceFactory(WebSocketServerFactory):
         open_call: Callable[[World, Outlet], Call] = Session,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
-        super().__init__(server="", reactor=world.clock)
+        super().__init__(server="", reactor=world.clock)  # type: ignore[no-untyped-call]
         self.world = world
         self.settings = settings
         self.calls = calls
@@ -261,7 +264,7 @@ class VoiceFactory(WebSocketServerFactory):
         self._arriving: tuple[Slot | None, str] = (None, "")
         self._resource = WebSocketResource(self)
         # No timers of Autobahn's: twisted.web has read the whole upgrade, Activity and close() do the rest.
-        self.setProtocolOptions(
+        self.setProtocolOptions(  # type: ignore[no-untyped-call]
             webStatus=False,
             failByDrop=False,
             maxFramePayloadSize=FRAME_MAX_BYTES,
@@ -288,11 +291,11 @@ class VoiceFactory(WebSocketServerFactory):
                 left.release()
         return body
 
-    def buildProtocol(self, addr: IAddress) -> VoiceProtocol | None:
-        """A connection; None while the gateway stops."""
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A ``VoiceProtocol``; None while the gateway stops."""
         if not self.calls.is_open:
             return None
-        protocol: VoiceProtocol = super().buildProtocol(addr)
+        protocol: Any = super().buildProtocol(addr)
         (protocol.slot, protocol.address), self._arriving = self._arriving, (None, "")
         return protocol
 

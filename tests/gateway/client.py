@@ -1,0 +1,85 @@
+"""A WebSocket client over a real socket, and the way in to it."""
+
+import json
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.web.resource import Resource
+
+from waav.gateway.slots import Slots
+from waav.gateway.ws import VoiceFactory
+
+
+class Client(WebSocketClientProtocol):
+    """Keeps what comes and fires who waits for it."""
+
+    tcpNoDelay = True
+
+    def onConnect(self, response: Any) -> None:
+        self.read: list[Any] = []
+        self.waiter: Deferred[Any] | None = None
+        self.gone: Deferred[int] = Deferred()
+
+    def onOpen(self) -> None:
+        self.factory.opened.callback(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.read.append(payload if isBinary else json.loads(payload))
+        self.wake()
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        self.gone.callback(code)
+
+    def wake(self) -> None:
+        if self.waiter is not None and self.read:
+            waiter, self.waiter = self.waiter, None
+            waiter.callback(self.read.pop(0))
+
+    def next(self) -> Deferred[Any]:
+        """The next message."""
+        self.waiter = waiter = Deferred()
+        self.wake()
+        return waiter
+
+    def say(self, message: dict[str, Any] | bytes) -> None:
+        """Send a message."""
+        if isinstance(message, bytes):
+            self.sendMessage(message, isBinary=True)
+        else:
+            self.sendMessage(json.dumps(message).encode())
+
+
+async def connect(port: int) -> Client:
+    """A client that is connected to ``/ws`` on this port."""
+    factory = WebSocketClientFactory(f"ws://127.0.0.1:{port}/ws", reactor=reactor)
+    factory.protocol = Client
+    factory.opened = Deferred()
+    factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0)
+    await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(factory)
+    client = await factory.opened
+    assert isinstance(client, Client)
+    return client
+
+
+async def soon() -> None:
+    """One turn of the reactor."""
+    turn: Deferred[None] = Deferred()
+    reactor.callLater(0, turn.callback, None)  # type: ignore[attr-defined]
+    await turn
+
+
+class Upgrade(Resource):
+    """The way in, without the checks of the gateway's own."""
+
+    isLeaf = True
+
+    def __init__(self, factory: VoiceFactory, slots: Slots) -> None:
+        super().__init__()
+        self.factory, self.slots = factory, slots
+
+    def render_GET(self, request: Any) -> int | bytes:
+        address = request.getClientAddress().host
+        return self.factory.serve(request, self.slots.take(address), address)
