@@ -1,0 +1,121 @@
+"""The registry: names, aliases, discovery."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import twisted.plugins
+import waav.providers
+from waav.errors import BadRequest, ConfigError
+from waav.registry import Registry
+from waav.speech.provider import Provider
+
+_PLUGIN = """
+from waav.speech.provider import Provider
+
+acme = Provider("acme", title="Acme", aliases=("coyote",), listen=lambda settings, account: None)
+"""
+
+
+def _nothing(settings: object, account: object) -> object:
+    return None
+
+
+class RegistryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.acme = Provider(
+            "acme", title="Acme", aliases=("Coyote", "acme-speech"), listen=_nothing
+        )
+        self.other = Provider("other", title="Other", speak=_nothing)
+        self.registry = Registry([self.other, self.acme])
+
+    def test_names_in_any_case(self) -> None:
+        """A name or an alias is found however it is spelt, blanks around it included (F-126, D-14, S-PLG-01)."""
+        for name in ("acme", "ACME", "Acme-Speech", "coyote", " COYOTE "):
+            self.assertIs(self.registry.find(name), self.acme)
+
+    def test_aliases_are_no_providers(self) -> None:
+        """Each provider is listed once, under its main name (PLUG-01, S-PLG-01)."""
+        self.assertEqual([one.name for one in self.registry.providers], ["acme", "other"])
+
+    def test_unknown_name_lists_all(self) -> None:
+        """Asking for a provider that does not exist tells which ones do (TTS-08, S-PLG-03)."""
+        error = self.assertRaises(BadRequest, self.registry.find, "Nobody")
+        self.assertEqual(error.message, "Unsupported provider: Nobody. Supported: acme, other")
+
+    def test_two_owners_of_a_name(self) -> None:
+        """Two providers cannot have one name; the error names both (S-PLG-02)."""
+        for thief in (
+            Provider("ACME", title="Thief"),
+            Provider("thief", title="Thief", aliases=("coyote",)),
+        ):
+            error = self.assertRaises(ConfigError, Registry, [self.acme, thief])
+            self.assertIn("Acme", error.message)
+            self.assertIn("Thief", error.message)
+
+    def test_same_object_twice(self) -> None:
+        """A provider that two modules mention is no conflict."""
+        self.assertEqual(Registry([self.acme, self.acme]).providers, (self.acme,))
+
+    def test_by_verb(self) -> None:
+        """Who recognises and who synthesises is told apart."""
+        self.assertEqual(self.registry.listening(), (self.acme,))
+        self.assertEqual(self.registry.speaking(), (self.other,))
+
+
+class DiscoveryTests(SynchronousTestCase):
+    def test_every_module_is_found(self) -> None:
+        """Every provider module of ours is found without being listed anywhere (S-PLG-03)."""
+        folder = Path(waav.providers.__path__[0])
+        modules = {path.stem for path in folder.glob("[a-z]*.py")}
+        self.assertEqual({one.name for one in Registry.discover().providers} & modules, modules)
+        self.assertIn("deepgram", modules)
+
+    def test_nothing_else_names_a_vendor(self) -> None:
+        """Adding a vendor touches its own module only: no other code of the gateway's rooms below config names one."""
+        vendors = [one.stem for one in Path(waav.providers.__path__[0]).glob("[a-z]*.py")]
+        vendors.remove("local")  # the built-in default of settings
+        root = Path(waav.providers.__path__[0]).parent
+        rooms = ("speech", "links", "graph", "session", "models", "testing")
+        for path in [
+            *(p for room in rooms for p in (root / room).glob("*.py")),
+            root / "registry.py",
+        ]:
+            code = "\n".join(
+                line
+                for line in path.read_text("utf-8").splitlines()
+                if "import" in line or " == " in line
+            )
+            for vendor in vendors:
+                self.assertNotIn(vendor, code.lower(), str(path))
+
+    def test_outside_plugin(self) -> None:
+        """A plugin of another distribution is found through ``twisted.plugins``, alias included (S-PLG-03)."""
+        folder = Path(self.mktemp()) / "plugins"
+        folder.mkdir(parents=True)
+        (folder / "acme_speech.py").write_text(_PLUGIN)
+        self.patch(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(folder.resolve())])
+        self.addCleanup(sys.modules.pop, "twisted.plugins.acme_speech", None)
+        self.assertEqual(Registry.discover().find("coyote").title, "Acme")
+
+    def test_broken_plugin(self) -> None:
+        """A plugin that cannot be imported is logged with its reason and the others are there (S-PLG-03)."""
+        folder = Path(self.mktemp()) / "plugins"
+        folder.mkdir(parents=True)
+        (folder / "broken_speech.py").write_text("import there_is_no_such_module\n")
+        self.patch(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(folder.resolve())])
+        self.assertEqual(Registry.discover().find("openai").name, "openai")
+        self.assertIn("there_is_no_such_module", str(self.flushLoggedErrors(ImportError)[0].value))
+
+    def test_no_provider_at_all(self) -> None:
+        """Something that only claims to be a provider is refused by name."""
+        module = ModuleType("impostor")
+        self.assertRaises(ConfigError, lambda: Registry(_checked([module])))
+
+
+def _checked(found: list[object]) -> list[Provider]:
+    from waav.registry import _implementations
+
+    return list(_implementations(found))
