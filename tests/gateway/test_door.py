@@ -182,8 +182,10 @@ class DoorTests(SynchronousTestCase):
         def fail(*_: object) -> None:
             raise ZeroDivisionError
 
-        for stage in ("buildProtocol", "makeConnection", "onConnect", "onOpen"):
-            patch = self.patch(factory if stage == "buildProtocol" else VoiceProtocol, stage, fail)
+        for stage in ("buildProtocol", "makeConnection", "onConnect", "caller"):
+            patch = self.patch(
+                VoiceProtocol if hasattr(VoiceProtocol, stage) else factory, stage, fail
+            )
             client = gateway.client()
             client.request("GET", "/ws", UPGRADE)
             if not client.transport.is_broken and client.transport.protocol is not client.channel:
