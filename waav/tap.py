@@ -1,0 +1,253 @@
+"""``twistd waav``: options, and the one place that builds the service tree (style.md 2.7)."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from twisted.application.internet import TimerService
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+from twisted.python.logfile import LogFile
+
+from waav import __version__
+from waav.config import PRECEDENCES, Config, ConfigProblems, Loaded, accounts, load, missing
+from waav.config_text import shown
+from waav.errors import ConfigError, ModelMissing
+from waav.gateway.calls import Calls
+from waav.gateway.site import build_site
+from waav.gateway.slots import Slots
+from waav.gateway.ws import VoiceFactory
+from waav.links.answers import Answers
+from waav.links.dial import Dialler
+from waav.links.engine import Engines
+from waav.links.files import FileStore
+from waav.links.store import MemoryStore, Store
+from waav.models import fetch
+from waav.ops.logs import LineObserver
+from waav.registry import Registry
+from waav.session.call import World
+from waav.tap_services import Gateway, Listener, Models, Outside, Sessions, endpoints
+
+_log = Logger()
+
+_observer: Callable[[], ILogObserver] | None = None
+
+
+def chosen_observer() -> ILogObserver:
+    """The log observer that the configuration asks for; twistd finds this function by its name."""
+    if _observer is None:
+        raise RuntimeError("the options of waav have not been read")
+    return _observer()
+
+
+class Options(usage.Options):
+    """The gateway's own options; twistd's come before the word waav."""
+
+    synopsis = "[options]"
+    longdesc = "A real-time voice gateway."
+    optParameters = (
+        ["config", "c", None, "YAML configuration file."],
+        ["config-precedence", None, None, "Which wins where both say something: yaml or env."],
+        ["env-file", None, ".env", "File with environment variables; need not exist."],
+    )
+    optFlags = (
+        ["lenient-config", None, "Unknown keys are warnings, not errors."],
+        ["check-config", None, "Check the configuration, show it, and exit."],
+    )
+    loaded: Loaded
+    registry: Registry
+
+    def opt_version(self) -> None:
+        """Show the version and exit."""
+        sys.stdout.write(f"waav {__version__}\n")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """Read the configuration: what is wrong with it is told before anything else happens."""
+        precedence = self["config-precedence"]
+        if precedence is not None and precedence not in PRECEDENCES:
+            raise usage.UsageError("--config-precedence is yaml or env")
+        self.registry = Registry.discover()
+        try:
+            self.loaded = load(
+                self.registry,
+                None if self["config"] is None else Path(self["config"]),
+                environ=os.environ,
+                dotenv=Path(self["env-file"]),
+                precedence=precedence,
+                is_lenient=bool(self["lenient-config"]),
+            )
+            check_models(self.loaded.config)
+        except ConfigProblems as error:
+            refuse(*(str(problem) for problem in error.problems))
+        except ConfigError as error:
+            refuse(f"{error.path}: {error.message}" if error.path else error.message)
+        if self["check-config"]:
+            sys.stdout.write("\n".join([*self.loaded.notices, *shown(self.loaded), ""]))
+            raise SystemExit(0)
+        self._choose_log()
+
+    def _choose_log(self) -> None:
+        """Have twistd log our lines where its own options say, unless they name an observer or syslog."""
+        global _observer
+        twistd = self.parent
+        if twistd is None or twistd.get("logger") or twistd.get("syslog"):
+            return
+        name, is_foreground = twistd.get("logfile"), bool(twistd.get("nodaemon"))
+        settings = self.loaded.config.logging
+        if name == "-" and not is_foreground:
+            raise usage.UsageError("a daemon cannot log to standard output")
+        _observer = lambda: LineObserver(_log_file(name, is_foreground), settings)  # noqa: E731
+        twistd["logger"] = "waav.tap.chosen_observer"
+
+
+def _log_file(name: str | None, is_foreground: bool) -> TextIO:
+    if name == "-" or (is_foreground and not name):
+        return sys.stdout
+    return cast(TextIO, LogFile.fromFullPath(name or "waav.log", rotateLength=None))
+
+
+def refuse(*lines: str) -> None:
+    """End with exit code 1 and a line for each thing that is wrong."""
+    for line in lines:
+        sys.stderr.write(f"waav: {line}\n")
+    raise SystemExit(1)
+
+
+def makeService(options: Options) -> Gateway:
+    """The gateway that the options describe; nothing is started."""
+    from twisted.internet import reactor
+
+    return build(reactor, options.loaded, options.registry)
+
+
+def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
+    """Everything a gateway consists of, put together.
+
+    Args:
+        reactor: runs it.
+        loaded: its configuration.
+        registry: the providers there are.
+    """
+    config = loaded.config
+    engines = Engines(reactor, config.models.threads, config.models.queue)
+    store = _store(reactor, config)
+    dialler = Dialler(reactor, config.links, Answers(store, config.cache), engines)
+    world = World(
+        clock=reactor,
+        registry=registry,
+        dialler=dialler,
+        account=accounts(config, registry),
+        speech_final=config.speech_final,
+        interruption=config.interruption,
+        limits=config.call,
+        turn=config.turn_detection,
+        noise=config.noise_filter,
+        models_path=str(fetch.folder(config.models.path, config.cache.path)),
+    )
+    calls = Calls(reactor)
+    security = config.security
+    voice = VoiceFactory(
+        world, config.websocket, calls, default_rate_hz=config.audio.sample_rate, livekit_url=None
+    )
+    site = build_site(
+        reactor,
+        world,
+        security,
+        config.audio,
+        config.console,
+        voice,
+        Slots(security.max_websocket_connections, security.max_connections_per_ip),
+    )
+    # Its own lines say when it begins and ends to listen.
+    site.noisy = voice.noisy = False
+    gateway = Gateway()  # type: ignore[no-untyped-call]
+    # Started in this order, stopped in the opposite one: first nobody new comes in, then calls end.
+    for service in (
+        Outside(dialler),
+        Models(engines, world, config.audio),
+        timers(store, config.cache.sweep_seconds, reactor),
+        Sessions(reactor, calls, voice.tasks, config.server.drain_s),
+        *(
+            Listener(endpoint, site, where, is_console_on=config.console.enabled)
+            for endpoint, where in endpoints(reactor, config.server)
+        ),
+    ):
+        service.setServiceParent(gateway)
+    announce(loaded, registry)
+    return gateway
+
+
+def _store(reactor: Any, config: Config) -> Store:
+    if config.cache.path is None:
+        return MemoryStore(reactor, config.cache)
+    return FileStore(reactor, reactor.getThreadPool(), config.cache)
+
+
+def timers(store: Store, sweep_s: float, clock: Any) -> MultiService:
+    """What happens now and then: at start and every ``sweep_s`` the cache loses what has expired."""
+
+    async def sweep() -> None:
+        try:
+            removed = await store.sweep()
+        except Exception:
+            # The next sweep may work; a TimerService would stop for ever.
+            _log.failure("sweeping the cache failed")
+        else:
+            if removed:
+                _log.info("{removed} expired cache entries removed", removed=removed)
+
+    service = TimerService(sweep_s, lambda: Deferred.fromCoroutine(sweep()))
+    service.clock = clock
+    group = MultiService()
+    service.setServiceParent(group)
+    return group
+
+
+def announce(loaded: Loaded, registry: Registry) -> None:
+    """Log what an operator should know at start: which providers can be used, and why others cannot."""
+    for notice in loaded.notices:
+        _log.warn("{notice}", notice=notice)
+    usable = [one.name for one in registry.providers if not missing(one, loaded.config)]
+    _log.info("providers that can be used: {names}", names=", ".join(usable) or "none")
+    for provider in registry.providers:
+        if lacking := missing(provider, loaded.config):
+            _log.info(
+                "provider {name} lacks credentials: {settings}",
+                name=provider.name,
+                settings=", ".join(lacking),
+            )
+
+
+def check_models(config: Config) -> None:
+    """See whether models that are switched on are there.
+
+    Raises:
+        ModelMissing: the turn model is required, and it is not.
+    """
+    where = fetch.folder(config.models.path, config.cache.path)
+    turn, noise = config.turn_detection, config.noise_filter
+    if turn.enabled and turn.required:
+        wanted = fetch.artefacts(True, None, source=turn.source, sha256=turn.sha256)
+        for row in fetch.missing(wanted, where):
+            raise ModelMissing(
+                f"{row.path} is {row.state}, and turn_detection.required is true; run waav init",
+                "turn_detection.required",
+            )
+    wanted = fetch.artefacts(
+        turn.enabled,
+        noise.engine if noise.enabled else None,
+        source=turn.source,
+        sha256=turn.sha256,
+    )
+    for row in fetch.missing(wanted, where):
+        _log.warn(
+            "the {model} model is {state}: {path}; run waav init. Until then calls go on without it.",
+            model=row.artefact,
+            state=row.state,
+            path=str(row.path),
+        )

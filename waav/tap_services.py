@@ -1,0 +1,360 @@
+"""The services of the tree: who listens, who knows the calls, who talks to vendors, and how each of them ends."""
+
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from OpenSSL import SSL, crypto
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred, succeed
+from twisted.internet.endpoints import (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLContextFactory,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from waav.config_checks import addresses
+from waav.errors import WaavError
+from waav.gateway.calls import Calls
+from waav.gateway.settings import ServerSettings, SpeechDefaults, TLSSettings
+from waav.links.dial import Dialler
+from waav.links.engine import Engines
+from waav.secret import Secret
+from waav.session.call import World
+from waav.speech.provider import ListenSettings, SpeakSettings
+from waav.speech.wire import Opening
+from waav.tasks import Tasks
+
+PORT_TAKEN: Final = 3
+"""Exit code when something the gateway needs is not to be had (S-CFG 1.11)."""
+
+CLEAN_UP_S: Final = 10.0
+"""How long connections may take to go after the drain; they normally take no time at all."""
+
+
+class Gateway(MultiService):
+    """The root. Its parts start in order and stop in the opposite order, each after the last has stopped."""
+
+    _log = Logger()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop everything. One part that fails does not keep the others from stopping."""
+        Service.stopService(self)  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for service in reversed(list(self)):
+            try:
+                await maybeDeferred(service.stopService)
+            except Exception:
+                self._log.failure("stopping {service} failed", service=type(service).__name__)
+
+
+class Listener(Service):
+    """Accepts callers on one address.
+
+    Args:
+        endpoint: where.
+        factory: the site.
+        where: the address as people write it, with ``{port}`` where the port is only known later.
+        is_console_on: whether there is a console to tell of.
+
+    Attributes:
+        port: the open port, once there is one.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        endpoint: IStreamServerEndpoint,
+        factory: IProtocolFactory,
+        where: str,
+        *,
+        is_console_on: bool = True,
+    ) -> None:
+        self._endpoint = endpoint
+        self._factory = factory
+        self._where = where
+        self._is_console_on = is_console_on
+        self._opening: Deferred[IListeningPort] | None = None
+        self.port: IListeningPort | None = None
+
+    def privilegedStartService(self) -> None:
+        """Listen: before the process gives up its rights, so that low ports can be had.
+
+        Raises:
+            SystemExit: with code 3, after one line, when the address cannot be had.
+        """
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        reasons: list[Failure] = []
+        self._opening = self._endpoint.listen(self._factory)
+        self._opening.addCallback(self._listening).addErrback(reasons.append)
+        for failure in reasons:
+            failure.trap(CannotListenError)
+            error = getattr(failure.value, "socketError", failure.value)
+            reason = getattr(error, "strerror", None) or error
+            line = f"cannot listen on {self._where}: {reason}"
+            self._log.critical("{line}", line=line)
+            sys.stderr.write(f"waav: {line}\n")
+            raise SystemExit(PORT_TAKEN)
+
+    def startService(self) -> None:
+        """Listen, if that was not done before."""
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._opening is None:
+            self.privilegedStartService()
+
+    def stopService(self) -> Deferred[None]:
+        """Accept nobody new."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        port, self.port = self.port, None
+        stopped = None if port is None else port.stopListening()
+        return succeed(None) if stopped is None else stopped
+
+    def _listening(self, port: IListeningPort) -> IListeningPort:
+        self.port = port
+        handle = getattr(port, "socket", None)
+        if handle is not None and handle.family in (socket.AF_INET, socket.AF_INET6):
+            # Linux hands it on to every connection that is accepted: small frames must not wait (F-040).
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = getattr(port.getHost(), "port", "")
+        where = self._where.replace("{port}", str(number))
+        self._log.info("listening on {where}", where=where)
+        if self._is_console_on and where.startswith("http"):
+            # Browsers give the microphone to localhost, not to 0.0.0.0.
+            shown = re.sub(r"//(0\.0\.0\.0|\[::\]|127\.0\.0\.1)(?=:)", "//localhost", where)
+            self._log.info("console: {address}/console", address=shown)
+        return port
+
+
+class Sessions(Service):
+    """The live calls: a stop refuses new ones, lets them go on for a while, then closes them with 1001.
+
+    Args:
+        reactor: the clock, and where signals are handed to.
+        calls: knows the connections.
+        clean_ups: what still runs for connections that are gone.
+        drain_s: how long calls may go on.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, calls: Calls, clean_ups: Tasks, drain_s: float) -> None:
+        self._reactor = reactor
+        self._calls = calls
+        self._clean_ups = clean_ups
+        self._drain_s = drain_s
+
+    def stopService(self) -> Deferred[None]:
+        """End all calls; a second signal ends them at once."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._calls.live:
+            self._log.info(
+                "stopping: {live} calls may go on for {drain:.0f} s; a second signal ends them now",
+                live=self._calls.live,
+                drain=self._drain_s,
+            )
+        previous = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        for one in previous:
+            signal.signal(one, self._again)
+        gone = self._calls.stop(self._drain_s)
+        gone.addTimeout(self._drain_s + CLEAN_UP_S, self._reactor)
+        try:
+            await gone
+        except TimeoutError:
+            self._log.error("{live} calls could not be cleaned up", live=self._calls.live)
+        finally:
+            for one, handler in previous.items():
+                signal.signal(one, handler)
+        await self._clean_ups.stop()
+
+    def _again(self, number: int, frame: FrameType | None) -> None:
+        """A second signal; called by Python between two instructions, so only hand it on."""
+        self._reactor.callFromThread(self.end_now)
+
+    def end_now(self) -> None:
+        """Close all calls without waiting any longer."""
+        self._log.info("ending {live} calls now", live=self._calls.live)
+        self._calls.stop(0.0)
+
+
+class Outside(Service):
+    """The connections to vendors and the models of the process: the last to stop."""
+
+    def __init__(self, dialler: Dialler) -> None:
+        self._dialler = dialler
+
+    def stopService(self) -> Deferred[None]:
+        """Hang up everywhere."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return self._dialler.stop()
+
+
+class Models(Service):
+    """Loads the models that the default providers run in this process, so that the first call need not wait."""
+
+    _log = Logger()
+
+    def __init__(self, engines: Engines, world: World, defaults: SpeechDefaults) -> None:
+        self._engines = engines
+        self._world = world
+        self._defaults = defaults
+        self._tasks = Tasks()
+
+    def startService(self) -> None:
+        """Begin loading; calls that come before wait for the same copy."""
+        super().startService()  # type: ignore[no-untyped-call]
+        for opening in self.openings():
+            if opening.local is not None:
+                self._tasks.start(self._load(opening), "loading a model")
+
+    def openings(self) -> Iterator[Opening]:
+        """How conversations with the default providers begin."""
+        registry, account = self._world.registry, self._world.account
+        none: Secret | None = None
+        try:
+            listener = registry.find(self._defaults.stt_provider)
+            if listener.listen is not None:
+                settings = ListenSettings(listener.name)
+                yield listener.listen(settings, account(listener, none)).opening
+            speaker = registry.find(self._defaults.tts_provider)
+            if speaker.speak is not None:
+                yield speaker.speak(SpeakSettings(speaker.name), account(speaker, none)).opening
+        except WaavError as error:
+            # Said at start, by name, in any case; callers may bring keys of their own.
+            self._log.debug("nothing to load: {error}", error=error.message)
+
+    async def _load(self, opening: Opening) -> None:
+        assert opening.local is not None
+        began_s = self._world.clock.seconds()
+        try:
+            await self._engines.load(opening.local)
+        except WaavError as error:
+            self._log.error(
+                "model {model} cannot be used: {error}",
+                model=opening.local.model,
+                error=error.message,
+            )
+            return
+        took_s = self._world.clock.seconds() - began_s
+        self._log.info(
+            "model {model} loaded in {seconds:.1f} s", model=opening.local.model, seconds=took_s
+        )
+
+    def stopService(self) -> Deferred[None]:
+        """Wait for no model any longer."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._tasks.stop())
+
+
+# Where to listen.
+
+
+def endpoints(reactor: Any, server: ServerSettings) -> Iterator[tuple[IStreamServerEndpoint, str]]:
+    """The endpoints to listen on, each with its address as people write it."""
+    for text in server.listen:
+        yield serverFromString(reactor, text), text
+    if server.listen:
+        return
+    host, is_v6 = addresses(server.host, server.port)
+    kind = TCP6ServerEndpoint if is_v6 else TCP4ServerEndpoint
+    endpoint: IStreamServerEndpoint = kind(reactor, server.port, server.backlog, host)
+    shown = f"[{host}]" if is_v6 else host
+    port = server.port or "{port}"
+    if server.tls.enabled:
+        endpoint = SecureEndpoint(endpoint, Certificate(reactor, server.tls))
+    yield endpoint, f"http{'s' if server.tls.enabled else ''}://{shown}:{port}"
+
+
+@implementer(IOpenSSLContextFactory)
+class Certificate:
+    """A certificate with its key, read again from its files at SIGHUP.
+
+    OpenSSL takes it for each new connection; connections that are open keep the one they began with.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, settings: TLSSettings) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._context = self._read()
+
+    def getContext(self) -> SSL.Context:
+        """What Twisted asks for at each connection."""
+        return self._context
+
+    def watch(self) -> None:
+        """Read the files again at each SIGHUP."""
+        signal.signal(
+            signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self.reload)
+        )
+
+    def reload(self) -> None:
+        """Use what the files hold now. Files that cannot be used leave the old certificate in place."""
+        try:
+            self._context = self._read()
+        except (OSError, ValueError, SSL.Error, crypto.Error):
+            self._log.failure("the TLS certificate could not be read again; the old one stays")
+        else:
+            self._log.info("TLS certificate read again")
+
+    def _read(self) -> SSL.Context:
+        chain = [
+            crypto.load_certificate(crypto.FILETYPE_PEM, pem)
+            for pem in re.findall(
+                rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----",
+                Path(self._settings.cert_path or "").read_bytes(),
+                re.DOTALL,
+            )
+        ]
+        if not chain:
+            raise ValueError("the certificate file holds no certificate")
+        key = crypto.load_privatekey(
+            crypto.FILETYPE_PEM, Path(self._settings.key_path or "").read_bytes()
+        )
+        options = CertificateOptions(
+            privateKey=key,
+            certificate=chain[0],
+            extraCertChain=chain[1:],
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+        )
+        context: SSL.Context = options.getContext()
+        context.check_privatekey()
+        return context
+
+
+@implementer(IStreamServerEndpoint)
+class SecureEndpoint:
+    """TLS on top of another endpoint."""
+
+    def __init__(self, endpoint: IStreamServerEndpoint, certificate: Certificate) -> None:
+        self._endpoint = endpoint
+        self._certificate = certificate
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen; the certificate is watched from now on."""
+        self._certificate.watch()
+        secure = TLSMemoryBIOFactory(self._certificate, False, factory)
+        return self._endpoint.listen(secure)
