@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from typing import Self
 
 
 class Secret:
@@ -21,7 +22,9 @@ class Secret:
 
     def fingerprint(self, salt: bytes) -> str:
         """32 hex digits that tell two secrets apart without giving either away."""
-        return hashlib.blake2b(self._text.encode(), key=salt[:64], digest_size=16).hexdigest()
+        if len(salt) > hashlib.blake2b.MAX_KEY_SIZE:
+            salt = hashlib.blake2b(salt).digest()
+        return hashlib.blake2b(self._bytes(), key=salt, digest_size=16).hexdigest()
 
     def __repr__(self) -> str:
         return "***"
@@ -37,10 +40,20 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(self._bytes(), other._bytes())
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> str:
         raise TypeError("a secret cannot be pickled")
+
+    def _bytes(self) -> bytes:
+        # JSON can hold half a surrogate pair, which plain UTF-8 refuses.
+        return self._text.encode("utf-8", "surrogatepass")

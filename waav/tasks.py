@@ -14,7 +14,7 @@ class Tasks:
     _log = Logger()
 
     def __init__(self) -> None:
-        self._running: list[Deferred[Any]] = []
+        self._running: dict[Deferred[Any], Coroutine[Deferred[Any], Any, Any]] = {}
         self._stopped = False
 
     def __len__(self) -> int:
@@ -35,11 +35,10 @@ class Tasks:
             coroutine.close()
             raise RuntimeError(f"cannot start {what}: already stopped")
         task = Deferred.fromCoroutine(coroutine)
-        self._running.append(task)
+        self._running[task] = coroutine
 
         def ended(result: Any) -> Any:
-            if task in self._running:
-                self._running.remove(task)
+            del self._running[task]
             if isinstance(result, Failure):
                 if not result.check(CancelledError):
                     self._log.failure("{what} failed", failure=result, what=what)
@@ -50,12 +49,31 @@ class Tasks:
         return task
 
     async def stop(self) -> None:
-        """Cancel newest first and wait until all have ended. Nothing can be started afterwards."""
+        """Cancel newest first and wait until all have ended. Nothing can be started afterwards.
+
+        A task that stops the lot it belongs to goes on; it cannot wait for its own end.
+        """
         self._stopped = True
-        while self._running:
-            task = self._running[-1]
+        callers = {task for task, coroutine in self._running.items() if _is_running(coroutine)}
+        while others := [task for task in self._running if task not in callers]:
+            task = others[-1]
             task.cancel()
             if task in self._running:
-                waiter: Deferred[None] = Deferred()
-                task.addBoth(lambda _, waiter=waiter: waiter.callback(None))
-                await waiter
+                await _end(task)
+
+
+def _is_running(coroutine: Coroutine[Deferred[Any], Any, Any]) -> bool:
+    """Whether ``coroutine`` is the one executing right now, or awaits it without a Deferred in between."""
+    return bool(getattr(coroutine, "cr_running", False))
+
+
+def _end(task: Deferred[Any]) -> Deferred[None]:
+    """Fires when ``task`` has, and leaves its result alone."""
+    waiter: Deferred[None] = Deferred()
+
+    def ended(result: Any) -> Any:
+        waiter.callback(None)
+        return result
+
+    task.addBoth(ended)
+    return waiter

@@ -1,6 +1,7 @@
 """Headerless audio from one encoding, rate and number of channels to another, piece by piece.
 
-Cutting the stream differently never changes the result. G.711 follows ITU-T G.711 tables 1 and 2 (nearest level).
+Cutting the stream differently never changes the result. Both laws have the decision values and levels of ITU-T
+G.711, tables 1 and 2.
 Samples are interleaved and little-endian; full scale of the float encodings is 1.0.
 """
 
@@ -25,6 +26,8 @@ _DTYPES: Final[dict[str, str]] = {
     "mulaw": "u1",
     "alaw": "u1",
 }
+# Float samples beyond this are not sound; cutting them keeps the arithmetic finite.
+_LOUDEST: Final = 16.0
 _IN_16_BITS: Final = frozenset({"linear16", "mulaw", "alaw"})
 
 
@@ -176,7 +179,8 @@ class _Samples2Samples:
         elif encoding == "linear32":
             samples *= 2.0**-31
         else:
-            np.nan_to_num(samples, copy=False, posinf=1.0, neginf=-1.0)
+            np.nan_to_num(samples, copy=False)
+            np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
         samples = samples.reshape(-1, self._source.channels)
         if self._source.channels > self._channels:
             samples = samples.mean(axis=1, dtype=self._work, keepdims=True)

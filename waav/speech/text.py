@@ -142,7 +142,14 @@ def _last_end(
     is_real: Callable[[str], bool] = lambda before: True,
 ) -> int:
     ends = [found.end() for found in pattern.finditer(window) if found.end() <= reach]
-    return next((end for end in reversed(ends) if is_real(window[:end])), 0)
+    return next(
+        (
+            end
+            for end in reversed(ends)
+            if is_real(window[:end]) and not (end < len(window) and _is_joined(window, end))
+        ),
+        0,
+    )
 
 
 def _is_sentence_end(before: str) -> bool:
