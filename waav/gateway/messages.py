@@ -478,12 +478,17 @@ def stt_result(transcript: Transcript) -> str:
         "transcript": transcript.text,
         "is_final": transcript.is_final,
         "is_speech_final": transcript.is_speech_final,
-        "confidence": min(max(transcript.confidence, 0.0), 1.0),
+        "confidence": _confidence(transcript.confidence),
         "text": transcript.text,
     }
     if transcript.forced:
         message["forced"] = True
     return _dump(message)
+
+
+def _confidence(said: float) -> float:
+    """Between 0 and 1, whatever a vendor says; NaN would not even be JSON."""
+    return min(said, 1.0) if said > 0.0 else 0.0
 
 
 def tts_playback_complete(timestamp_ms: int) -> str:

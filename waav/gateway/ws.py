@@ -166,7 +166,8 @@ class VoiceProtocol(WebSocketServerProtocol):
     def send_text(self, text: str) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
-            self.sendMessage(text.encode())  # type: ignore[no-untyped-call]
+            # Vendors send halves of surrogate pairs; those are not UTF-8.
+            self.sendMessage(text.encode(errors="replace"))  # type: ignore[no-untyped-call]
             if self._activity is not None:
                 self._activity.sent()
 
