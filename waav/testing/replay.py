@@ -116,11 +116,11 @@ class ReplayServer:
         self._port: IListeningPort | None = None
         self._factory = Recognisers(self)
 
-    def start(self) -> None:
-        """Listen on a free loopback port."""
+    def start(self, port: int = 0) -> None:
+        """Listen on a loopback port; 0: a free one."""
         self._factory.startFactory()  # type: ignore[no-untyped-call]
         root = _Root(self)
-        self._port = self.reactor.listenTCP(0, Site(root), interface="127.0.0.1")
+        self._port = self.reactor.listenTCP(port, Site(root), interface="127.0.0.1")
 
     @property
     def endpoint(self) -> str:
