@@ -158,7 +158,7 @@ class Dialler:
             await self.answers.stop()
         await self._web.stop()
         if self.engines is not None:
-            self.engines.stop()
+            await self.engines.stop()
 
     def _connect(
         self, factory: Any, host: str, port: int, is_secure: bool, dial_s: float

@@ -39,7 +39,7 @@ class VendorEndpoint:
         if not is_secure:
             self._endpoint: Any = plain
             return
-        policy: Any = trust or BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]
+        policy: Any = trust or BrowserLikePolicyForHTTPS()
         context = policy.creatorForNetloc(host.encode("idna"), port)
         self._endpoint = wrapClientTLS(context, plain)
 

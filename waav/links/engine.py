@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
@@ -28,6 +29,7 @@ class _Model:
 
     loaded: Any = None
     is_loaded: bool = False
+    is_loading: bool = False
     waiting: list[Deferred[Any]] = field(default_factory=list)
 
 
@@ -63,11 +65,13 @@ class Engines:
             return succeed(model.loaded)
         waiter: Deferred[Any] = Deferred(lambda one: _forget(model.waiting, one))
         model.waiting.append(waiter)
-        if len(model.waiting) == 1:
+        if not model.is_loading:
             self._load(local, model)
         return waiter
 
     def _load(self, local: wire.Local, model: _Model) -> None:
+        model.is_loading = True
+
         def ended(result: Any) -> None:
             waiting, model.waiting = model.waiting, []
             if isinstance(result, Failure):
@@ -138,13 +142,18 @@ class Engines:
         engine = await self.run(local.model, lambda: local.open(loaded))
         return Conversation(self, local.model, engine)
 
-    def stop(self) -> None:
-        """Begin no more work, and end the threads after what they are doing."""
+    def stop(self) -> Deferred[None]:
+        """Begin no more work; fires when the threads have ended what they were doing."""
         self._is_stopped = True
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()
         self._models.clear()
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return succeed(None)
+        # Joining a thread that computes must not hold up the calls that are being drained.
+        joining: Deferred[None] = deferToThreadPool(
+            self.reactor, self.reactor.getThreadPool(), pool.stop
+        )
+        return joining
 
 
 class Conversation:
@@ -181,7 +190,13 @@ class Conversation:
         """Give the conversation back, after what was asked."""
         if not self._is_closed:
             self._is_closed = True
-            self._jobs.append((self._engine.close, Deferred()))
+            closed: Deferred[None] = Deferred()
+            closed.addErrback(
+                lambda failure: self._log.failure(
+                    "closing {model} failed", failure=failure, model=self._model
+                )
+            )
+            self._jobs.append((self._engine.close, closed))
             self._work_on()
 
     def _work_on(self) -> None:
@@ -196,11 +211,7 @@ class Conversation:
             self._is_working = False
             if isinstance(result, Failure):
                 result = Failure(_as_error(self._model, "failed", result))
-            was_waited_for = bool(answer.callbacks) or not isinstance(result, Failure)
-            if was_waited_for:
-                _settle(answer, result)
-            else:
-                self._log.failure("{model} failed", failure=result, model=self._model)
+            _settle(answer, result)
             self._work_on()
 
         job.addBoth(ended)
@@ -443,7 +454,10 @@ class EngineLink:
             )
         if failure.check(errors.ProviderBusy):
             self._asked.clear()
-        self._sink.event(wire.Failed(_as_error(self._provider, "the model failed", failure)))
+        error = _as_error(self._provider, "the model failed", failure)
+        if not isinstance(error, errors.ProviderError):
+            error = errors.ProviderError(self._provider, error.message)
+        self._sink.event(wire.Failed(error))
 
     def _piece(self, turn: _Turn, piece: str | bytes) -> None:
         """The model said something; called on the reactor."""
@@ -545,4 +559,4 @@ def _settle(result: Deferred[Any], found: Any) -> None:
 def _as_error(provider: str, what: str, failure: Failure) -> errors.WaavError:
     if isinstance(failure.value, errors.WaavError):
         return failure.value
-    return errors.ProviderError(provider, f"{provider}: {what} ({failure.type.__name__})")
+    return errors.ProviderError(provider, f"{provider}: {what} ({type(failure.value).__name__})")

@@ -129,9 +129,11 @@ class Job:
         if self._recording is not None:
             self._recording.heard(piece)
         for event in understand(self._provider, self._dialogue, piece):
-            if self.is_dropped:
-                return
-            self._sink.event(event)
+            if not self._has_ended():
+                self._sink.event(event)
+
+    def _has_ended(self) -> bool:
+        return self.is_dropped
 
 
 class HttpLink:
@@ -273,8 +275,8 @@ class HttpLink:
             self._failed(job, error)
         except Exception:
             self._log.failure("a request to {provider} failed", provider=self._provider)
-            error = errors.ProviderError(self._provider, f"{self._provider}: the request failed")
-            self._failed(job, error)
+            message = f"{self._provider}: the request failed"
+            self._failed(job, errors.ProviderError(self._provider, message))
         finally:
             if self._job is job:
                 self._job = None

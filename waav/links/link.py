@@ -2,9 +2,10 @@
 
 from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from waav.errors import ProviderError, WireError
 from waav.speech import wire
@@ -63,6 +64,11 @@ def understand(provider: str, dialogue: wire.Dialogue, incoming: wire.Incoming) 
             provider,
             f"{provider} sent something its documentation does not describe ({type(error).__name__})",
         ) from error
+
+
+def timed_out(result: object, seconds: float) -> Failure:
+    """For ``Deferred.addTimeout``: Twisted's clients fail in several ways when cancelled, all mean this."""
+    return Failure(TimeoutError(seconds, "Deferred"))
 
 
 class Waits:

@@ -110,7 +110,8 @@ class Socket(WebSocketClientProtocol):
             self._log.failure(
                 "opening a connection to {provider} failed", provider=self.owner.provider
             )
-            self.sendClose(1011)
+            # sendClose allows 1000 and 3000 to 4999 only.
+            self.sendCloseFrame(code=1011, isReply=False)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         try:
@@ -200,7 +201,7 @@ def socket_factory(
     agent = next(
         (headers.pop(name) for name in list(headers) if name.lower() == "user-agent"), "waav"
     )
-    factory: Any = WebSocketClientFactory(  # type: ignore[no-untyped-call]
+    factory: Any = WebSocketClientFactory(
         opening.url,
         headers=headers,
         protocols=list(opening.subprotocols),

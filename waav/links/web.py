@@ -16,7 +16,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from twisted.internet import error as net
-from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredSemaphore,
+    TimeoutError,
+    succeed,
+)
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -34,7 +40,7 @@ from zope.interface import implementer
 
 from waav import errors
 from waav.links.endpoint import VendorEndpoint
-from waav.links.link import Waits
+from waav.links.link import Waits, timed_out
 from waav.links.settings import LinkSettings
 from waav.speech import wire
 
@@ -143,11 +149,11 @@ class Web:
         self.random = random
         self.wall = wall
         self._trust = trust
-        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)  # type: ignore[no-untyped-call]
+        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = settings.connections
         # Twisted would repeat a GET itself after a stale connection; that is our decision, and counted.
         self._pool.retryAutomatically = False
-        self.agent = Agent.usingEndpointFactory(reactor, _Endpoints(self), pool=self._pool)  # type: ignore[no-untyped-call]
+        self.agent = Agent.usingEndpointFactory(reactor, _Endpoints(self), pool=self._pool)
         self._origins: OrderedDict[str, tuple[Figures, DeferredSemaphore]] = OrderedDict()
 
     def _endpoint(self, uri: URI) -> VendorEndpoint:
@@ -334,7 +340,7 @@ class Exchange:
             name.decode("latin-1").lower(): values[-1].decode("latin-1")
             for name, values in response.headers.getAllRawHeaders()
         }
-        head = wire.Head(response.code, headers)
+        head = wire.Head(response.code, headers, self._request)
         if not 200 <= response.code < 300:
             raise await self._refusal(head, response)
         await self._read(response, head, self._deliver, self._limits.size_bytes)
@@ -351,27 +357,24 @@ class Exchange:
             request.method.encode("ascii"), request.url.encode("ascii"), headers, body
         )
         limit = min(self._web.settings.dial_s + self._limits.first_byte_s, self._remaining_s())
-        answering.addTimeout(max(0.0, limit), self._web.reactor)
+        answering.addTimeout(max(0.0, limit), self._web.reactor, timed_out)
         try:
             return await self._waits.on(answering)
-        except net.TimeoutError as error:
-            raise DialTimeout(
-                self._provider, f"{self._provider} could not be reached in time"
-            ) from error
-        except TimeoutError as error:
-            raise errors.ProviderTimeout(
-                self._provider, f"{self._provider} did not answer within {limit:.1f} s"
-            ) from error
-        except (net.ConnectError, net.DNSLookupError, net.ConnectionClosed) as error:
-            raise errors.ProviderLost(
-                self._provider, f"{self._provider} could not be reached: {type(error).__name__}"
-            ) from error
         except Exception as error:
             if self._waits.is_stopped:
-                raise
-            raise errors.ProviderLost(
-                self._provider, f"{self._provider} hung up before it answered ({_cause(error)})"
-            ) from error
+                # Twisted wraps a cancellation differently in each phase of a request.
+                raise CancelledError from error
+            raise self._no_response(error, limit) from error
+
+    def _no_response(self, error: Exception, limit: float) -> errors.ProviderError:
+        name = self._provider
+        if isinstance(error, net.TimeoutError):
+            return DialTimeout(name, f"{name} could not be reached in time")
+        if isinstance(error, TimeoutError):
+            return errors.ProviderTimeout(name, f"{name} did not answer within {limit:.1f} s")
+        if isinstance(error, net.ConnectError | net.DNSLookupError):
+            return errors.ProviderLost(name, f"{name} could not be reached: {_cause(error)}")
+        return errors.ProviderLost(name, f"{name} hung up before it answered ({_cause(error)})")
 
     async def _read(
         self, response: Any, head: wire.Head, deliver: Callable[[wire.Incoming], None], size: int

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from waav import errors
 from waav.links.backlog import Backlog, bytes_of, whole_samples
-from waav.links.link import Sink, Waits, understand
+from waav.links.link import Sink, Waits, timed_out, understand
 from waav.links.replay import Replay
 from waav.links.settings import LinkSettings
 from waav.links.socket import Socket, address, socket_factory
@@ -165,7 +165,7 @@ class WebSocketLink:
     async def _dial(self) -> None:
         limit = self._dial_s or min(self._opening.dial_s, self._settings.dial_s)
         dialling = Deferred.fromCoroutine(self._connected(limit))
-        dialling.addTimeout(limit, self._clock)
+        dialling.addTimeout(limit, self._clock, timed_out)
         try:
             await self._waits.on(dialling)
         except TimeoutError as error:
@@ -176,9 +176,9 @@ class WebSocketLink:
         except errors.ProviderError:
             self._drop_socket()
             raise
-        except CancelledError:
-            raise
         except Exception as error:
+            if self._waits.is_stopped:
+                raise CancelledError from error
             raise errors.ProviderLost(
                 self.provider, f"{self.provider} could not be reached: {_cause(error)}"
             ) from error
