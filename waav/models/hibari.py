@@ -104,13 +104,6 @@ def _linear16(samples: Samples) -> NDArray[np.int16]:
     return (np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
 
 
-def voices() -> tuple[str, ...]:
-    """Names of the voices that are inside the installed package; the others would need a download."""
-    from hibari.voices import VOICES
-
-    return tuple(name for name, row in VOICES.items() if row.get("bundled"))
-
-
 def local(load: Callable[[], Model] = Hibari) -> wire.Local:
     """The voice for an ``engine:`` address."""
     return wire.Local(MODEL, load, Speaking)
