@@ -127,7 +127,7 @@ class DoorTests(SynchronousTestCase):
             self.leave(client)
 
     def test_limit_in_all(self) -> None:
-        """Of ten times too many callers exactly the limit get in; the rest read why not (F-048, S-LIM-01, SRV-01, D-71)."""
+        """Of ten times too many callers exactly the limit get in; the rest read why not (S-LIM-01, SRV-01, D-71)."""
         gateway = self.gateway(max_websocket_connections=5)
         met = [self.knock(gateway, peer=f"192.0.2.{n}") for n in range(50)]
         statuses = [answer.status for _, answer in met]
@@ -139,7 +139,7 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual(gateway.slots.total, 0)
 
     def test_limit_per_address(self) -> None:
-        """One address gets its share, a whole IPv6 /64 one share (F-048, S-LIM-01, S-LIM-05, SRV-01, D-71)."""
+        """One address gets its share, a whole IPv6 /64 one share (S-LIM-01, S-LIM-05, SRV-01, D-71)."""
         gateway = self.gateway(max_connections_per_ip=2)
         met = [self.knock(gateway, peer=f"2001:db8::{n:x}") for n in range(20)]
         statuses = [answer.status for _, answer in met]

@@ -3,6 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import http
 
 from tests.gateway.gateway import Gateway
 from tests.gateway.web import Answer, Client
@@ -67,6 +68,21 @@ class SiteTests(SynchronousTestCase):
         """A path that is no text is refused in words (contract 1.3)."""
         for path in ("/%ff", "*", "http://elsewhere/voices"):
             self.assertEqual(self.client.request("GET", path).status, 400)
+
+    def test_odd_hosts(self) -> None:
+        """Whatever a client calls us, the routes are there and nothing is logged as a mistake of ours."""
+        for host in (b"", b"\xff", b"x" * 300, b"a..b", b"[::1", b"a:b:c"):
+            self.client.transport.clear()
+            self.client.send(b"GET /voices?provider=none HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+            self.assertEqual((host, self.client.answer().status), (host, 400))
+            self.assertIn(b"Unsupported provider", self.client.answer().body)
+
+    def test_large_bodies_stay_in_memory(self) -> None:
+        """A body, which may hold a text or a key, is not written to a disk on its way."""
+        opened: list[object] = []
+        self.patch(http.tempfile, "TemporaryFile", lambda *_: opened.append(1))  # type: ignore[attr-defined]
+        self.assertEqual(self.client.request("POST", "/speak", JSON, b"[" * 500_000).status, 400)
+        self.assertEqual(opened, [])
 
     def test_security_headers(self) -> None:
         """Every answer forbids sniffing and framing, and none names the server (S-CFG-34, F-046)."""
@@ -431,7 +447,7 @@ class LogTests(SynchronousTestCase):
         self.assertLess(len(line), 250)
 
     def test_bounded_on_a_kept_connection(self) -> None:
-        """Log lines are counted in requests, whatever their bodies (SRV-06)."""
+        """Log lines are counted in requests, whatever their bodies."""
         client: Client = self.gateway.client()
         client.send(b"POST /nothing HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
         for _ in range(1000):

@@ -398,7 +398,7 @@ class FailureTests(Speech):
         self.assertTrue(self.said.is_cancelled)
 
     def test_statuses(self) -> None:
-        """Each kind of failure has its status and its words (F-225, F-051)."""
+        """Each kind of failure has its status and its words (F-225)."""
         known: tuple[tuple[WaavError, int, str], ...] = (
             (ProviderLost("acme", "gone"), 502, "Failed to connect to TTS provider: gone"),
             (ProviderTimeout("acme", "slow"), 504, "TTS synthesis timeout"),

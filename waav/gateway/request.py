@@ -109,6 +109,10 @@ class GatewayRequest(Request):
             return True
         return False
 
+    def getRequestHostname(self) -> bytes:
+        """No route depends on ``Host``, and Werkzeug would trip over odd ones."""
+        return b"gateway"
+
     def _send(self, body: bytes) -> None:
         self.write(body)
         self.finish()

@@ -1,5 +1,7 @@
 """The HTTP side of the gateway: everything that answers on its port."""
 
+from io import BytesIO
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.http import Request
@@ -72,6 +74,10 @@ class GatewaySite(Site):
             return self._rest
         request.prepath.append(path.pop(0))
         return child
+
+    def getContentFile(self, length: int | None) -> BytesIO:
+        """Where a body is kept while it comes: in memory, for it is small and nobody's business on a disk."""
+        return BytesIO()
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
