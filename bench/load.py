@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred  # noqa: E402
 from twisted.internet.endpoints import HostnameEndpoint  # noqa: E402
 from twisted.internet.task import deferLater  # noqa: E402
 
-from bench.session import FRAME_BYTES, PERIOD_S, STAMP, Delays, cpu_s, rss_mb  # noqa: E402
+from bench.session import FRAME_BYTES, MARK, PERIOD_S, STAMP, Delays, cpu_s, rss_mb  # noqa: E402
 
 PADDING = bytes(FRAME_BYTES - STAMP.size)
 
@@ -45,8 +45,8 @@ class Caller(WebSocketClientProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         now = time.monotonic_ns()
         if isBinary:
-            stamp, call, sequence = STAMP.unpack_from(payload)
-            if stamp:
+            mark, stamp, call, sequence = STAMP.unpack_from(payload)
+            if mark == MARK:
                 self.load.speech.add(stamp, self.number * 1000 + call, sequence, now)
             return
         message = json.loads(payload)
@@ -61,7 +61,7 @@ class Caller(WebSocketClientProtocol):
 
     def frame(self) -> None:
         self.sendMessage(
-            STAMP.pack(time.monotonic_ns(), self.number, self.sequence) + PADDING, isBinary=True
+            STAMP.pack(MARK, time.monotonic_ns(), self.number, self.sequence) + PADDING, isBinary=True
         )
         self.sequence += 1
 

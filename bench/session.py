@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-STAMP = struct.Struct("<qii")  # nanoseconds, call, sequence number; the rest of a frame is silence
+STAMP = struct.Struct("<Bxxxqii")  # a mark, nanoseconds, call, sequence number; the rest is silence
+MARK = 1
 FRAME_BYTES = 640
 PERIOD_S = 0.02
 
