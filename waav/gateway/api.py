@@ -1,15 +1,19 @@
 """The HTTP routes (contract 2)."""
 
+# mypy: allow-untyped-calls
+# Our requests and channels inherit from classes of twisted.web that have no annotations.
+
 from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from waav import __version__
-from waav.errors import WaavError
+from waav.errors import MissingCredentials, WaavError
 from waav.gateway.answers import empty_answer, error_answer, json_answer, waav_answer
 from waav.gateway.fields import parse_object
 from waav.gateway.request import GatewayRequest
@@ -67,6 +71,17 @@ class Api:
             answer["errors"] = errors
         return json_answer(request, 200, answer)
 
+    @app.route("/providers", methods=["GET"])
+    def providers(self, request: GatewayRequest) -> bytes:
+        """Who can recognise and who can speak, who has a key here, and whom this gateway prefers."""
+        registry = self._world.registry
+        answer = {
+            "stt": [self._about(one) for one in registry.listening()],
+            "tts": [self._about(one) for one in registry.speaking()],
+            "defaults": {"stt": self._defaults.stt_provider, "tts": self._defaults.tts_provider},
+        }
+        return json_answer(request, 200, answer)
+
     @app.route("/speak", methods=["POST"])
     async def speak(self, request: GatewayRequest) -> bytes | None:
         """A text as audio."""
@@ -77,24 +92,27 @@ class Api:
         return await delivery.run(self._begin, self._world, speaking, text)
 
     @app.handle_errors(WaavError)
-    def refuse(self, request: GatewayRequest, failure: Failure) -> bytes:
+    def refuse(self, request: IRequest, failure: Failure) -> bytes:
         """An error of ours, with its own status."""
+        assert isinstance(failure.value, WaavError)
         return waav_answer(request, failure.value)
 
     @app.handle_errors(MethodNotAllowed)
-    def wrong_method(self, request: GatewayRequest, failure: Failure) -> bytes:
+    def wrong_method(self, request: IRequest, failure: Failure) -> bytes:
         """The path is right, the method is not."""
-        request.setHeader("allow", ", ".join(sorted(failure.value.valid_methods or ())))
+        assert isinstance(failure.value, MethodNotAllowed)
+        request.setHeader(b"allow", ", ".join(sorted(failure.value.valid_methods or ())).encode())
         return empty_answer(request, 405)
 
     @app.handle_errors(HTTPException)
-    def unknown(self, request: GatewayRequest, failure: Failure) -> bytes:
+    def unknown(self, request: IRequest, failure: Failure) -> bytes:
         """No such path; Werkzeug's redirects to similar ones are not wanted either."""
         return empty_answer(request, 404)
 
     @app.handle_errors(Exception)
-    async def broken(self, request: GatewayRequest, failure: Failure) -> bytes | None:
+    async def broken(self, request: IRequest, failure: Failure) -> bytes | None:
         """A mistake of ours ends one request, not more (SRV-08)."""
+        assert isinstance(request, GatewayRequest)
         if failure.check(CancelledError):
             return None
         self._log.failure("a route failed", failure)
@@ -102,6 +120,20 @@ class Api:
             await request.break_off()
             return None
         return error_answer(request, 500, "Internal server error")
+
+    def _about(self, provider: Provider) -> dict[str, Any]:
+        try:
+            self._world.account(provider, None)
+        except MissingCredentials:
+            is_configured = False
+        else:
+            is_configured = True
+        return {
+            "name": provider.name,
+            "title": provider.title or provider.name,
+            "aliases": list(provider.aliases),
+            "configured": is_configured,
+        }
 
     def _asked_for(self, names: str) -> tuple[Provider, ...]:
         asked = [name for name in names.split(",") if name.strip()]
@@ -120,7 +152,8 @@ def _json(request: GatewayRequest) -> dict[str, Any]:
     kind, _, subtype = declared.partition("/")
     if kind != "application" or (subtype != "json" and not subtype.endswith("+json")):
         raise UnsupportedMediaType("Expected request with `Content-Type: application/json`")
-    return parse_object(request.content.read())
+    body: Any = request.content
+    return parse_object(body.read())
 
 
 def _header_key(request: GatewayRequest) -> Secret | None:
@@ -129,8 +162,8 @@ def _header_key(request: GatewayRequest) -> Secret | None:
 
 
 def _query(request: GatewayRequest, name: str) -> str:
-    values = request.args.get(name.encode(), [b""])
-    return values[-1].decode("utf-8", "replace").strip()
+    arguments: dict[bytes, list[bytes]] = request.args or {}
+    return arguments.get(name.encode(), [b""])[-1].decode("utf-8", "replace").strip()
 
 
 def _is_true(text: str) -> bool:

@@ -1,6 +1,9 @@
 """The way to ``/ws``: what is checked in HTTP, where a refusal can have a body, before the connection becomes
 a WebSocket (contract 7.2 and 14)."""
 
+# mypy: allow-untyped-calls
+# Our requests and channels inherit from classes of twisted.web that have no annotations.
+
 from typing import Final
 
 from twisted.web.iweb import IRequest

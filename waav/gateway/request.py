@@ -1,5 +1,8 @@
 """One request and its answer: what is done before any route sees it, and the line that is logged after."""
 
+# mypy: allow-untyped-calls
+# Our requests and channels inherit from classes of twisted.web that have no annotations.
+
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -125,7 +128,8 @@ class GatewayRequest(Request):
 
     def abort(self) -> None:
         """Break the connection off: what was sent is not the whole answer, and must not look as if it were."""
-        self.transport.abortConnection()
+        connection: Any = self.transport
+        connection.abortConnection()
 
     async def break_off(self) -> None:
         """``abort``, and wait until the connection is gone, so that nobody ends the answer after all."""

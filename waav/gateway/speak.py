@@ -1,5 +1,8 @@
 """``POST /speak``: a text becomes the body of the answer, sent while it is still being spoken."""
 
+# mypy: allow-untyped-calls
+# Our requests and channels inherit from classes of twisted.web that have no annotations.
+
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
