@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.session.fakes import FakeDialler
+from tests.session.fakes import FakeDialler, FakeEngines
 from waav.errors import BadRequest, ProviderLost
 from waav.graph.build import Graph, PlainNode, Surroundings, build
 from waav.graph.definition import (
@@ -39,6 +39,7 @@ def surroundings(**more: Any) -> Surroundings:
     given: dict[str, Any] = {
         "clock": Clock(),
         "dialler": FakeDialler(),
+        "converse": FakeEngines().converse,
         "congested": lambda is_full: None,
         "on_text": lambda value: None,
         "on_audio": lambda value: None,

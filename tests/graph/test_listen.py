@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.graph.test_definition import surroundings
@@ -163,18 +163,19 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(self.dialler.cancelled, ["ears"])
         self.failureResultOf(self.starting, CancelledError)
 
-    def test_late_connection(self) -> None:
-        """A connection that comes although nobody waits any more is hung up."""
-        node = self.node()
-        again = Deferred.fromCoroutine(self.late(node))
-        self.failureResultOf(again, CancelledError)
+    def test_hang_up_while_dialling_begins(self) -> None:
+        """A caller who hangs up on the first thing heard leaves no connection behind."""
+        self.dialler.says_at_once = [wire.SpeechStarted()]
+        listening = Listening(listening_provider(), ListenSettings("ears", PCM16K), Account())
+        stopped: list[Any] = []
+        node: Listen = listen(
+            {"listener": listening},
+            surroundings(dialler=self.dialler),
+            lambda event: stopped.append(node.stop(at_once=True)),
+        )
+        self.failureResultOf(node.start(), CancelledError)
+        self.assertEqual(len(stopped), 1)
         self.assertTrue(self.link.is_aborted)
-
-    async def late(self, node: Listen) -> None:
-        """Open once more after the end."""
-        await node.stop(at_once=True)
-        self.dialler.links.clear()
-        await node._open()
 
     def test_pause(self) -> None:
         """A caller who cannot take more audio still gets transcripts."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from waav.errors import WaavError
 from waav.links.dial import Link, Sink
 from waav.speech import wire
 from waav.speech.audio import AudioFormat, AudioFrame
@@ -112,7 +111,7 @@ class FakeEngines:
 
     def __init__(self) -> None:
         self.workers: list[FakeWorker] = []
-        self.error: WaavError | None = None
+        self.error: Exception | None = None
         self.asked_for: list[wire.Local] = []
         self.waiting: list[Deferred[Any]] | None = None
 
@@ -166,6 +165,7 @@ class FakeDialler:
         self.waiting: list[tuple[FakeLink, Deferred[Link]]] = []
         self.cancelled: list[str] = []
         self.engines = FakeEngines()
+        self.says_at_once: list[wire.Event] = []  # said before the connection counts as open
 
     def open(
         self,
@@ -176,6 +176,7 @@ class FakeDialler:
     ) -> Deferred[Link]:
         link = FakeLink(provider, sink, options)
         dialogue()
+        link.tell(*self.says_at_once)
         opening: Deferred[Link] = Deferred(lambda _: self.cancelled.append(provider))
         if provider in self.errors:
             opening.errback(self.errors[provider])
@@ -200,6 +201,10 @@ class FakeDialler:
     def link(self, provider: str) -> FakeLink:
         """The latest link to that provider."""
         return next(one for one in reversed(self.links) if one.provider == provider)
+
+    def waiting_providers(self) -> list[str]:
+        """Who is being dialled, in the order of asking."""
+        return [link.provider for link, opening in self.waiting if not opening.called]
 
     def _take(self, provider: str) -> tuple[FakeLink, Deferred[Link]]:
         for one in self.waiting:

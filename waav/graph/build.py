@@ -8,17 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from waav.errors import WaavError
 from waav.graph.definition import Definition, check, flow_order
 from waav.links.dial import Dialler
+from waav.links.engine import Conversation
+from waav.speech import wire
 
 _log = Logger()
 
 Emit = Callable[[Any], None]
+Converse = Callable[[wire.Local], Deferred[Conversation]]
 
 
 class Node(Protocol):
@@ -67,6 +70,7 @@ class Surroundings:
     """What the nodes of one call may use of the world outside the graph.
 
     Args:
+        converse: begins a conversation with a model of this process; fails with a WaavError.
         congested: told when the recogniser cannot take more audio (True), and when it can again.
         on_text: receives what reaches the node ``text_output``.
         on_audio: receives what reaches the node ``audio_output``.
@@ -77,6 +81,7 @@ class Surroundings:
 
     clock: IReactorTime
     dialler: Dialler
+    converse: Converse
     congested: Callable[[bool], None]
     on_text: Emit
     on_audio: Emit
@@ -108,7 +113,7 @@ class Graph:
 
     async def start(self) -> None:
         """Start every node, all at the same time; raises what the first of them raises that fails."""
-        starting = [node.start() for node in self._nodes.values()]
+        starting = [self._nodes[name].start() for name in self._order]
         try:
             await gatherResults(starting, consumeErrors=True)
         except FirstError as first:
@@ -119,12 +124,20 @@ class Graph:
             raise cause from None
 
     async def stop(self, at_once: bool) -> None:
-        """Stop every node, those that feed others first, each whatever became of the others."""
+        """Stop every node, those that feed others first, each whatever became of the others.
+
+        Cancelling it hurries: what has not stopped yet is stopped at once.
+        """
+        was_cancelled = False
         for name in self._order:
             try:
                 await self._nodes[name].stop(at_once)
+            except CancelledError:
+                was_cancelled = at_once = True
             except Exception:
                 self._log.failure("node {node} did not stop cleanly", node=name)
+        if was_cancelled:
+            raise CancelledError()
 
     def pause(self) -> None:
         """The caller cannot take more; stop reading from vendors that speak."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from waav.errors import WaavError
 from waav.graph.build import Surroundings
-from waav.graph.worker import Converse, Worker
+from waav.links.engine import Conversation
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter
@@ -21,8 +22,8 @@ class Detector:
     """Asks a turn model in the worker threads.
 
     Args:
-        local: the model; its conversation takes linear16 audio as bytes, and answers the text ``question``
-            with a probability.
+        local: the model; its conversation takes audio as bytes, answers the text ``question`` with a
+            probability, and drops what it heard on the text ``forget``.
         format: what the audio is when it gets here.
         model_format: what the model takes.
         threshold: probability from which the caller has finished.
@@ -33,24 +34,24 @@ class Detector:
     def __init__(
         self,
         *,
-        converse: Converse,
         local: wire.Local,
         question: str,
+        forget: str,
         format: AudioFormat,
         model_format: AudioFormat,
         threshold: float,
         surroundings: Surroundings,
     ) -> None:
-        self._converse = converse
         self._local = local
         self._question = question
+        self._forget = forget
         self._threshold = threshold
         self._surroundings = surroundings
         self._converter = Converter(format, model_format)
         self._batch: list[bytes] = []
         self._batch_bytes = 0
         self._full_bytes = format.size_bytes(BATCH_S) if format.is_raw else 1
-        self._worker: Worker | None = None
+        self._worker: Conversation | None = None
         self._opening: Deferred[None] | None = None
         self._is_stopped = False
         self._has_complained = False
@@ -81,9 +82,18 @@ class Detector:
         """Whether the caller has finished; None if the model could not tell. Never fails."""
         return Deferred.fromCoroutine(self._asked())
 
+    def forget(self) -> None:
+        """The turn is over: what was said in it does not count in the next."""
+        self._batch.clear()
+        self._batch_bytes = 0
+        if self._worker is not None:
+            self._worker.feed(self._forget).addErrback(self._complain)
+
     async def _open(self, can_ask: Callable[[bool], None]) -> None:
         try:
-            worker = await self._converse(self._local)
+            self._worker = await self._surroundings.converse(self._local)
+        except CancelledError:
+            return
         except WaavError as error:
             self._log.warn(
                 "{stream_id}: no turn model, timers end the turns: {reason}",
@@ -91,12 +101,10 @@ class Detector:
                 reason=error.message,
             )
             self._surroundings.warn(error)
-            return
-        if self._is_stopped:
-            worker.close()
-            return
-        self._worker = worker
-        can_ask(True)
+        except Exception:
+            self._complain(Failure())
+        else:
+            can_ask(True)
 
     async def _asked(self) -> bool | None:
         worker = self._worker
@@ -107,20 +115,22 @@ class Detector:
             answers = await worker.feed(self._question)
             return float(answers[-1]) >= self._threshold
         except Exception:
-            self._complain()
+            self._complain(Failure())
             return None
 
-    def _send_batch(self, worker: Worker) -> None:
+    def _send_batch(self, worker: Conversation) -> None:
         data = self._converter.feed(b"".join(self._batch))
         self._batch.clear()
         self._batch_bytes = 0
         if data:
-            worker.feed(data).addErrback(lambda _: self._complain())
+            worker.feed(data).addErrback(self._complain)
 
-    def _complain(self) -> None:
+    def _complain(self, failure: Failure) -> None:
         """Once per call: an overloaded machine would fill the log."""
         if not self._has_complained and not self._is_stopped:
             self._has_complained = True
             self._log.failure(
-                "{stream_id}: the turn model failed", stream_id=self._surroundings.stream_id
+                "{stream_id}: the turn model failed",
+                failure,
+                stream_id=self._surroundings.stream_id,
             )

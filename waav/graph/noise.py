@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from waav.errors import WaavError
 from waav.graph.build import Emit, Surroundings
-from waav.graph.worker import Converse, Worker
+from waav.links.engine import Conversation
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter
@@ -23,7 +23,8 @@ class Noise:
 
     Audio goes to the worker threads in batches; what comes meanwhile is the next batch. When more than
     ``max_backlog_s`` has not come back, all of it passes unfiltered, and so does what follows until the worker
-    answers. Without the model everything passes.
+    answers. Without the model everything passes. What the filter gives out is taken to belong, sample for sample,
+    to what it was given, only later.
 
     Args:
         source: what the caller sends.
@@ -35,7 +36,6 @@ class Noise:
     def __init__(
         self,
         *,
-        converse: Converse,
         local: wire.Local,
         source: AudioFormat,
         format: AudioFormat,
@@ -43,7 +43,6 @@ class Noise:
         surroundings: Surroundings,
         emit: Emit,
     ) -> None:
-        self._converse = converse
         self._local = local
         self._format = format
         self._surroundings = surroundings
@@ -51,14 +50,17 @@ class Noise:
         self._converter = Converter(source, format)
         self._batch_bytes = format.size_bytes(BATCH_S)
         self._max_backlog_bytes = format.size_bytes(max_backlog_s)
-        self._being_filtered = b""
+        self._inside = b""  # audio the filter has taken in and not given out
+        self._batch = b""  # what the worker is at
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+        self._stale_bytes = 0  # what the filter will give out of audio that has passed already
         self._is_busy = False
-        self._is_wanted = False  # what the worker is computing
+        self._is_wanted = False  # whether what the worker is at has not passed already
         self._opening: Deferred[None] | None = None
-        self._worker: Worker | None = None
+        self._worker: Conversation | None = None
         self._has_complained = False
+        self._is_stopped = False
 
     def receive(self, value: Any) -> None:
         if not isinstance(value, bytes):
@@ -72,7 +74,7 @@ class Noise:
         self._waiting.append(data)
         self._waiting_bytes += len(data)
         if self._is_busy:
-            if self._waiting_bytes + len(self._being_filtered) > self._max_backlog_bytes:
+            if self._waiting_bytes + len(self._batch) > self._max_backlog_bytes:
                 self._bypass()
         elif self._waiting_bytes >= self._batch_bytes:
             self._filter(worker)
@@ -82,6 +84,7 @@ class Noise:
         return self._opening
 
     def stop(self, at_once: bool) -> Deferred[None]:
+        self._is_stopped = True
         if self._opening is not None:
             self._opening.cancel()
         worker, self._worker = self._worker, None
@@ -102,7 +105,7 @@ class Noise:
 
     async def _open(self) -> None:
         try:
-            self._worker = await self._converse(self._local)
+            self._worker = await self._surroundings.converse(self._local)
         except WaavError as error:
             self._log.warn(
                 "{stream_id}: audio is not filtered: {reason}",
@@ -110,47 +113,69 @@ class Noise:
                 reason=error.message,
             )
             self._surroundings.warn(error)
+        except CancelledError:
+            raise
+        except Exception:
+            self._complain(Failure())
 
-    def _filter(self, worker: Worker) -> None:
-        data = self._being_filtered = b"".join(self._waiting)
+    def _filter(self, worker: Conversation) -> None:
+        self._batch = b"".join(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
         self._is_busy = self._is_wanted = True
-        worker.feed(data).addCallbacks(self._filtered, self._failed)
+        worker.feed(self._batch).addCallbacks(self._filtered, self._failed)
 
     def _filtered(self, answers: list[str | bytes]) -> None:
-        was_wanted = self._is_wanted
+        if self._is_wanted:
+            self._inside += self._batch
+        self._batch = b""
         self._is_busy = self._is_wanted = False
-        self._being_filtered = b""
-        if was_wanted:
-            for answer in answers:
-                if isinstance(answer, bytes) and answer:
-                    self._emit(answer)
-        if self._worker is not None and self._waiting_bytes >= self._batch_bytes:
+        data = b"".join(answer for answer in answers if isinstance(answer, bytes))
+        stale = min(self._stale_bytes, len(data))
+        self._stale_bytes -= stale
+        data = data[stale:]
+        self._inside = self._inside[len(data) :]
+        if data:
+            self._emit(data)
+        if (
+            self._worker is not None
+            and not self._is_busy
+            and self._waiting_bytes >= self._batch_bytes
+        ):
             self._filter(self._worker)
 
     def _failed(self, failure: Failure) -> None:
         """This batch is passed on as it was; the next may fare better."""
+        self._complain(failure)
+        size = len(self._batch)
+        self._bypass()
+        # The filter did not take it in.
+        self._stale_bytes -= size
+        self._batch = b""
         self._is_busy = False
-        if not self._has_complained and self._worker is not None:
+
+    def _bypass(self) -> None:
+        """Everything that has not come back goes on unfiltered; what comes back of it later is dropped."""
+        data = self._inside
+        if self._is_wanted:
+            data += self._batch
+        self._stale_bytes += len(data)
+        data += b"".join(self._waiting)
+        self._is_wanted = False
+        self._inside = b""
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._pass(data)
+
+    def _complain(self, failure: Failure) -> None:
+        """Once per call: an overloaded machine would fill the log."""
+        if not self._has_complained and not self._is_stopped:
             self._has_complained = True
             self._log.failure(
                 "{stream_id}: the noise filter failed",
                 failure,
                 stream_id=self._surroundings.stream_id,
             )
-        self._bypass()
-
-    def _bypass(self) -> None:
-        """Everything that has not come back goes on unfiltered; what comes back of it later is dropped."""
-        data = b"".join(self._waiting)
-        if self._is_wanted:
-            data = self._being_filtered + data
-        self._is_wanted = False
-        self._being_filtered = b""
-        self._waiting.clear()
-        self._waiting_bytes = 0
-        self._pass(data)
 
     def _pass(self, data: bytes) -> None:
         if not data:

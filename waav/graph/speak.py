@@ -335,6 +335,7 @@ class Speak:
         self._link = link
         if self._is_paused:
             link.pause()
+        self._pump()
 
     def _reopen(self) -> None:
         if self._opening is None or self._opening.called:
@@ -347,12 +348,9 @@ class Speak:
             return
         except WaavError as error:
             self._break(error)
-            return
         except Exception:
             self._log.failure("{provider} could not be opened again", provider=self._name)
             self._break(ProviderError(self._name, f"{self._name} could not be reached"))
-            return
-        self._pump()
 
     @property
     def _name(self) -> str:

@@ -75,8 +75,10 @@ class Turns:
         for result in results:
             if isinstance(result, Ask):
                 self._ask(result)
-            else:
-                self._emit(result)
+                continue
+            if self._detector is not None and result.is_speech_final:
+                self._detector.forget()
+            self._emit(result)
 
     def _rearm(self) -> None:
         """One timer: it stays where it is when it would be due earlier than needed, and looks again then."""

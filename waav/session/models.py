@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail
+
+from waav.errors import ModelMissing
+from waav.links.engine import Conversation
 from waav.models import noise as noise_model
 from waav.models import turn as turn_model
+from waav.models.vad import RATE_HZ
 from waav.session.call import CallSettings, World
 from waav.session.timing import timing
+from waav.speech import wire
+from waav.speech.audio import AudioFormat
+
+# What every suppressor takes and gives.
+_NOISE_FORMAT = AudioFormat("linear16", RATE_HZ)
 
 
 def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
@@ -15,10 +25,9 @@ def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
     if not wants or settings.listening is None:
         return None
     return {
-        "converse": world.dialler.engines.converse,
         "local": noise_model.local(world.noise, _folder(world)),
         "source": settings.listening.settings.format,
-        "format": noise_model.format_of(world.noise),
+        "format": _NOISE_FORMAT,
         "max_backlog_s": world.noise.max_backlog_ms / 1000,
     }
 
@@ -38,14 +47,22 @@ def turns_config(
     return {
         "timing": times,
         "detector": {
-            "converse": world.dialler.engines.converse,
             "local": turn_model.local(world.turn, _folder(world)),
             "question": turn_model.QUESTION,
+            "forget": turn_model.FORGET,
             "format": noise["format"] if noise else listening.settings.format,
             "model_format": turn_model.FORMAT,
             "threshold": world.turn.threshold if threshold is None else threshold,
         },
     }
+
+
+def converse(world: World, local: wire.Local) -> Deferred[Conversation]:
+    """Begin a conversation with a model of this process."""
+    engines = world.dialler.engines
+    if engines is None:
+        return fail(ModelMissing(f"{local.model}: this process runs no models"))
+    return engines.converse(local)
 
 
 def _folder(world: World) -> Path | None:

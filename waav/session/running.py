@@ -1,6 +1,7 @@
 """A call under one config: its graph, what is playing, and the way from the graph to the caller."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.logger import Logger
@@ -13,7 +14,7 @@ from waav.graph.templates import plain_call
 from waav.graph.values import Broken, Complete, Piece, Say
 from waav.session.call import CallSettings, Outlet, World
 from waav.session.figures import Figures
-from waav.session.models import noise_config, turns_config
+from waav.session.models import converse, noise_config, turns_config
 from waav.session.playback import Playback
 from waav.speech import wire
 
@@ -45,6 +46,7 @@ class Call:
         surroundings = Surroundings(
             clock=world.clock,
             dialler=world.dialler,
+            converse=partial(converse, world),
             congested=self._congested,
             on_text=self._on_text,
             on_audio=self._on_audio,
@@ -84,6 +86,11 @@ class Call:
         self._text_in = self._graph.entry("text_input") if speaking is not None else None
 
     @property
+    def stream_id(self) -> str:
+        """For log lines."""
+        return self._settings.stream_id
+
+    @property
     def providers(self) -> str:
         """Names of the providers in use, for messages."""
         halves = (self._settings.listening, self._settings.speaking)
@@ -99,12 +106,15 @@ class Call:
         self._playback.cleared()
         if self._text_in is not None:
             self._text_in(wire.Clear())
-        await self._graph.stop(at_once)
-        self._congested(False)
-        self._is_over = True
-        if self._settings.listening is not None:
-            seconds = self._settings.listening.settings.format.duration_s(self._heard_bytes)
-            self._figures.heard_s += seconds or 0.0
+        try:
+            await self._graph.stop(at_once)
+        finally:
+            if not self._is_over:
+                self._congested(False)
+            self._is_over = True
+            if self._settings.listening is not None:
+                seconds = self._settings.listening.settings.format.duration_s(self._heard_bytes)
+                self._figures.heard_s += seconds or 0.0
 
     def hear(self, data: bytes) -> None:
         """Audio of the caller."""

@@ -147,7 +147,7 @@ class Session:
                 if call is not None:
                     await call.stop(at_once=True)
                 raise CancelledError()
-        except BaseException:
+        except Exception:
             self._settings = None
             self._arriving = None
             self._states.failed()
@@ -167,15 +167,16 @@ class Session:
         starting.addTimeout(limit_s, self._world.clock)
         try:
             await starting
-        except TimeoutError:
+        except Exception as error:
             await call.stop(at_once=True)
-            raise ProviderTimeout(call.providers, NOT_READY) from None
-        except WaavError as error:
-            await call.stop(at_once=True)
-            raise _explained("Failed to start voice manager", error) from error
-        except BaseException:
-            await call.stop(at_once=True)
-            raise
+            if isinstance(error, TimeoutError):
+                raise ProviderTimeout(call.providers, NOT_READY) from None
+            if isinstance(error, WaavError):
+                raise _explained("Failed to start voice manager", error) from error
+            if isinstance(error, CancelledError):
+                raise
+            self._log.failure("{stream_id}: could not start", stream_id=call.stream_id)
+            raise WaavError("Failed to start voice manager: internal error") from error
 
     async def _end_call(self, at_once: bool) -> None:
         call, self._call = self._call, None

@@ -1,6 +1,7 @@
 """Speech for one text without a call: what ``POST /speak`` does, by the same node and the same cache."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +11,7 @@ from waav.graph.build import Surroundings
 from waav.graph.speak import Speak
 from waav.graph.values import Broken, Complete, Piece, Say
 from waav.session.call import Speaking, World
+from waav.session.models import converse
 from waav.speech.audio import AudioFormat
 
 
@@ -59,6 +61,7 @@ class Synthesis:
             Surroundings(
                 clock=world.clock,
                 dialler=world.dialler,
+                converse=partial(converse, world),
                 congested=lambda is_full: None,
                 on_text=lambda value: None,
                 on_audio=lambda value: None,
@@ -83,7 +86,7 @@ class Synthesis:
             await self._node.start()
             self._node.receive(Say(1, text))
             await self._ended
-        except BaseException:
+        except Exception:
             await self._node.stop(at_once=True)
             raise
         # Nothing more is wanted, but the link may have work of its own left, such as keeping the answer. It is
