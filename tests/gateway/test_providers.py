@@ -1,0 +1,29 @@
+"""``GET /providers``."""
+
+import json
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.gateway import Gateway
+from waav.gateway.settings import SpeechDefaults
+
+
+class ProvidersTests(SynchronousTestCase):
+    """The route, with vendors that only speak."""
+
+    def test_who_can_do_what(self) -> None:
+        """A client learns who can speak, who needs a key of its own, and whom the gateway prefers."""
+        gateway = Gateway(without_key=("brook",), defaults=SpeechDefaults(tts_provider="acme"))
+        answer = gateway.client().request("GET", "/providers")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(
+            json.loads(answer.body),
+            {
+                "stt": [],
+                "tts": [
+                    {"name": "acme", "title": "Acme", "aliases": [], "configured": True},
+                    {"name": "brook", "title": "Brook", "aliases": [], "configured": False},
+                ],
+                "defaults": {"stt": "local", "tts": "acme"},
+            },
+        )
