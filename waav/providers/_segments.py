@@ -76,7 +76,10 @@ class Segments:
         if self._cutting.strategy == "on_silence":
             for end, level in self._levels():
                 self._scanned = end
+                was_silent = not self._has_speech
                 self._note(level)
+                if self._has_speech and was_silent and self._forget(self._window):
+                    return True  # what is left has moved
                 if self._is_due(end):
                     due += self._take(end)
                     return True
@@ -119,12 +122,14 @@ class Segments:
         limit = self._cutting.max_bytes
         limit -= limit % self._format.frame_bytes
         step = self._format.size_bytes(QUIETEST_S)
-        count = min(self._format.size_bytes(SEARCH_S), limit) // step
+        count = min(self._format.size_bytes(SEARCH_S), limit // 2) // step
         if count < 2:
             return limit
         first = limit - count * step
         levels = _rms(bytes(self._buffer[first:limit]), count)
-        middle = first + levels.index(min(levels)) * step + step // 2
+        lowest = min(levels)
+        last = max(n for n, level in enumerate(levels) if level == lowest)
+        middle = first + last * step + step // 2
         return middle - middle % self._format.frame_bytes
 
     def _take(self, size: int) -> list[Segment]:
@@ -135,13 +140,15 @@ class Segments:
             return []
         return [Segment(data, self._seconds(start), self._seconds(end))]
 
-    def _forget(self) -> None:
-        """Nobody has spoken yet: only the last moment is worth keeping."""
-        surplus = self._scanned - self._pre_roll
-        if surplus > 0:
-            del self._buffer[:surplus]
-            self._start_bytes += surplus
-            self._scanned -= surplus
+    def _forget(self, spoken_bytes: int = 0) -> bool:
+        """Nobody spoke until ``spoken_bytes`` before here: of that, only the last moment is worth keeping."""
+        surplus = self._scanned - spoken_bytes - self._pre_roll
+        if surplus <= 0:
+            return False
+        del self._buffer[:surplus]
+        self._start_bytes += surplus
+        self._scanned -= surplus
+        return True
 
     def _drop(self, size: int) -> None:
         rest = self._buffer[size:]

@@ -86,7 +86,7 @@ class ReplayServer:
     Attributes:
         requests: every request and handshake, as ``Seen``.
         sockets: the open WebSocket connections, oldest first; each has ``frames`` and ``received_s``.
-        closed: those that are gone.
+        opened: every WebSocket connection there was, gone ones too, oldest first.
         keeps_frames: False for benchmarks, where recorded frames would fill the memory.
         answering: switches.
     """
@@ -107,7 +107,7 @@ class ReplayServer:
         self.answering = Answering()
         self.requests: list[Seen] = []
         self.sockets: list[Recogniser] = []
-        self.closed: list[Recogniser] = []
+        self.opened: list[Recogniser] = []
         self.keeps_frames = True
         self.routes = rules.load(folder)
         self.cuts_s: list[float] = []

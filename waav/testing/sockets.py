@@ -52,6 +52,7 @@ class Recogniser(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         self.server.sockets.append(self)
+        self.server.opened.append(self)
         if self.server.is_stalled:
             self.pause()
         self._idle_s = self.server.idle_s or self.about.get("idle_s")
@@ -82,7 +83,6 @@ class Recogniser(WebSocketServerProtocol):
             idle.cancel()
         if self in self.server.sockets:
             self.server.sockets.remove(self)
-            self.server.closed.append(self)
         for waiter in self._gone:
             waiter.callback(None)
 

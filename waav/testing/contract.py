@@ -1,0 +1,347 @@
+"""What every provider must do, as test cases to inherit from. For plugin authors too.
+
+    class AcmeListenTests(ListenContract, TestCase):
+        provider = acme
+        wire = Path(__file__).parent / "wire"
+
+``wire`` is the folder with the provider's recordings (``acme-*.jsonl``) and its ``acme.rules.json``. The tests play
+every recording without a network, then talk to a ``ReplayServer`` through the gateway's own links.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+
+from waav.errors import BadRequest, ConfigError, ProviderBusy, ProviderRefused, WireError
+from waav.links.dial import Dialler, Link
+from waav.links.settings import LinkSettings
+from waav.secret import Secret
+from waav.speech import wire
+from waav.speech.audio import AudioFormat
+from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
+from waav.testing.player import Player
+from waav.testing.recording import Recording
+from waav.testing.replay import ReplayServer
+from waav.testing.signal import Signal
+
+KEY = "contract-key-0123456789"
+
+
+class Events:
+    """A sink that remembers, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.all: list[wire.Event] = []
+        self._waiting: list[tuple[Callable[[wire.Event], bool], Deferred[wire.Event]]] = []
+
+    def event(self, event: wire.Event) -> None:
+        self.all.append(event)
+        for waiter in [one for one in self._waiting if one[0](event)]:
+            self._waiting.remove(waiter)
+            waiter[1].callback(event)
+
+    def congested(self, is_full: bool) -> None:
+        pass
+
+    def next(self, is_it: Callable[[wire.Event], bool]) -> Deferred[wire.Event]:
+        """The next event of that kind; cancelled by the time limit of the test."""
+        waiting: Deferred[wire.Event] = Deferred()
+        self._waiting.append((is_it, waiting))
+        return waiting
+
+    @property
+    def finals(self) -> str:
+        """Everything that was recognised for good."""
+        found = [one for one in self.all if isinstance(one, wire.Transcript) and one.is_final]
+        return " ".join(one.text for one in found if one.text)
+
+    @property
+    def audio(self) -> bytes:
+        """Everything that was synthesised."""
+        return b"".join(one.frame.data for one in self.all if isinstance(one, wire.Spoken))
+
+
+class ProviderContract:
+    """What both verbs share. Inherit from ``ListenContract`` or ``SpeakContract``.
+
+    Attributes:
+        provider: the one under test.
+        wire: folder with its recordings and rules.
+        verb: set by the two contracts.
+    """
+
+    provider: Provider
+    wire: Path
+    verb = ""
+    timeout = 10.0
+
+    def case(self) -> Any:
+        """This object as the TestCase it is mixed into."""
+        return cast(Any, self)
+
+    def recordings(self) -> list[Recording]:
+        """The provider's recordings of this verb."""
+        paths = sorted(self.wire.glob(f"{self.provider.name}-*.jsonl"))
+        return [one for one in map(Recording.load, paths) if one.about["verb"] == self.verb]
+
+    def account(self, endpoint: str | None = None, key: str = KEY) -> Account:
+        """An account with the replay server; override it where a provider needs more than a key."""
+        return Account(key=Secret(key), endpoint=endpoint)
+
+    def dialogue(self, account: Account | None = None, **chosen: Any) -> wire.Dialogue:
+        """A dialogue with these settings, otherwise as a caller who says nothing gets it."""
+        account = account or self.account()
+        if self.verb == "listen":
+            assert self.provider.listen is not None
+            return self.provider.listen(ListenSettings(self.provider.name, **chosen), account)
+        assert self.provider.speak is not None
+        return self.provider.speak(SpeakSettings(self.provider.name, **chosen), account)
+
+    def server(self, signal: Signal | None = None, **options: Any) -> ReplayServer:
+        """A running replay server that ends with the test."""
+        from twisted.internet import reactor
+
+        server = ReplayServer(reactor, self.wire, signal=signal, **options)
+        server.start()
+        self.case().addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        return server
+
+    def open(
+        self,
+        server: ReplayServer,
+        events: Events,
+        *,
+        settings: LinkSettings | None = None,
+        key: str = KEY,
+        **chosen: Any,
+    ) -> Deferred[Link]:
+        """A link to the server through the gateway's own code."""
+        from twisted.internet import reactor
+
+        dialler = Dialler(reactor, settings or LinkSettings(), random=lambda: 0.5)
+        self.case().addCleanup(dialler.stop)
+        account = self.account(server.endpoint, key)
+        return dialler.open(self.provider.name, lambda: self.dialogue(account, **chosen), events)
+
+    def test_recordings(self) -> None:
+        """What was recorded of the vendor is understood, and answered, exactly as written down."""
+        found = self.recordings()
+        self.case().assertTrue(found, f"no recording of {self.verb} by {self.provider.name}")
+        for recording in found:
+            Player(recording, self.provider).play()
+
+    def test_recordings_in_pieces(self) -> None:
+        """Answers may be cut anywhere, down to single bytes."""
+        for recording in self.recordings():
+            for size in (1, 3):
+                Player(recording, self.provider, piece_bytes=size).play()
+
+    def test_unknown_option(self) -> None:
+        """An option nobody knows is refused by name instead of being ignored."""
+        error = self.case().assertRaises(BadRequest, self.dialogue, options={"no_such_option": 1})
+        self.case().assertIn("no_such_option", error.message)
+
+    def test_operators_unknown_option(self) -> None:
+        """A mistyped option in the configuration is refused at start, with its path."""
+        case, check = self.case(), self.provider.check
+        case.assertIsNotNone(check, "a provider has a check")
+        account = replace(self.account(), options={"no_such_option": 1})
+        error = case.assertRaises(ConfigError, check, account)
+        case.assertEqual(error.path, "options.no_such_option")
+
+    def test_own_default_model(self) -> None:
+        """Without a model the vendor gets a default of its own, and the documentation says which."""
+        case, model = self.case(), self.provider.models[self.verb]
+        case.assertEqual(self.dialogue().opening, self.dialogue(model=model).opening)
+        self.dialogue(model="")
+
+    def test_no_key(self) -> None:
+        """Without a key nothing is sent; the error says what is missing."""
+        error = self.case().assertRaises(ConfigError, self.dialogue, Account())
+        self.case().assertIn(self.provider.title, error.message)
+
+    def test_key_stays_inside(self) -> None:
+        """The key is in no text that could end in a log."""
+        dialogue = self.dialogue()
+        for text in (repr(dialogue), str(dialogue), dialogue.opening.url, repr(self.account())):
+            self.case().assertNotIn(KEY, text)
+
+    def test_junk(self) -> None:
+        """What is not from the vendor is an error of the vendor's, never a crash or a silence."""
+        for junk in ("{", "[]", "{}", "null", b"\x00\xff"):
+            dialogue = self.dialogue()
+            wanted = (WireError, KeyError, TypeError, ValueError, IndexError, AttributeError)
+            self.case().assertRaises(wanted, dialogue.receive, junk)
+
+    async def test_wrong_key(self) -> None:
+        """A key the vendor does not know is refused, once, and the caller hears why."""
+        events = Events()
+        server = self.server(keys=frozenset({"another key"}))
+        error = await self.refusal(server, events)
+        self.case().assertIsInstance(error, ProviderRefused)
+        self.case().assertEqual(error.upstream_status, 401)
+        self.case().assertNotIn(KEY, error.message)
+        self.case().assertEqual(len(server.requests), 1)
+
+    async def refusal(self, server: ReplayServer, events: Events) -> Any:
+        """The error of an attempt that the server refuses: when dialling, or as an event."""
+        failed = events.next(lambda event: isinstance(event, wire.Failed))
+        try:
+            link = await self.open(server, events)
+        except ProviderRefused as error:
+            return error
+        self.ask(link)
+        event = await failed
+        assert isinstance(event, wire.Failed)
+        return event.error
+
+    def ask(self, link: Link) -> None:
+        """Make the vendor do something."""
+        raise NotImplementedError
+
+
+class ListenContract(ProviderContract):
+    """Recognition."""
+
+    verb = "listen"
+    signal = Signal.speaking("contract", ["hello there friend", "how are you today"])
+    piece_s = 0.05
+
+    def ask(self, link: Link) -> None:
+        self.send(link, 0.0, self.signal.seconds)
+        link.send(wire.Finish())
+
+    def send(self, link: Link, from_s: float, to_s: float) -> None:
+        """That part of the signal, in pieces as a caller would send them."""
+        at_s = from_s
+        while at_s < to_s - 1e-9:
+            end_s = min(at_s + self.piece_s, to_s)
+            link.send(wire.Audio(self.signal.cut(at_s, end_s)))
+            at_s = end_s
+
+    def test_format(self) -> None:
+        """What a caller sends is taken as it is, or the dialogue says what it wants instead."""
+        case = self.case()
+        case.assertEqual(self.dialogue().format, AudioFormat())
+        for encoding in ("mulaw", "alaw", "linear32", "float32"):
+            asked = AudioFormat(encoding, 8000, 1)  # type: ignore[arg-type]
+            wanted = self.dialogue(format=asked).format
+            case.assertTrue(wanted.is_raw)
+            case.assertIn(wanted.encoding, ("linear16", encoding))
+
+    def test_nothing_sent_for_nothing(self) -> None:
+        """Empty audio is not put on the wire: some vendors read it as the end."""
+        self.case().assertEqual(self.dialogue().send(wire.Audio(b"")), [])
+
+    async def test_every_word_once(self) -> None:
+        """All that is said is recognised, in order, once, with the last word after hanging up."""
+        events = Events()
+        server = self.server(self.signal)
+        link = await self.open(server, events)
+        self.send(link, 0.0, self.signal.seconds)
+        await link.close()
+        self.case().assertEqual(events.finals, self.signal.text)
+
+    async def test_restart_of_the_vendor(self) -> None:
+        """A vendor that is overloaded for a moment costs time, not words."""
+        events = Events()
+        server = self.server(self.signal)
+        server.fail_next(503, b"{}")
+        link = await self._open_patiently(server, events)
+        self.send(link, 0.0, self.signal.seconds)
+        await link.close()
+        self.case().assertEqual(events.finals, self.signal.text)
+
+    async def _open_patiently(self, server: ReplayServer, events: Events) -> Link:
+        """Dialling may report an overload instead of trying again."""
+        try:
+            return await self.open(server, events)
+        except ProviderBusy:
+            return await self.open(server, events)
+
+
+class SpeakContract(ProviderContract):
+    """Synthesis."""
+
+    verb = "speak"
+
+    def ask(self, link: Link) -> None:
+        link.send(wire.Speak("Hello."))
+
+    async def spoken(self, link: Link, events: Events, text: str) -> bytes:
+        """The audio of one text."""
+        before = len(events.audio)
+        done = events.next(lambda event: isinstance(event, wire.SpokenAll | wire.Failed))
+        link.send(wire.Speak(text))
+        end = await done
+        assert isinstance(end, wire.SpokenAll), end
+        return events.audio[before:]
+
+    def test_only_speech_is_sent(self) -> None:
+        """Flushing, clearing and finishing need nothing said to a vendor that is asked text by text."""
+        dialogue = self.dialogue()
+        if dialogue.opening.url.startswith("http"):
+            for command in (wire.Flush(), wire.Clear(), wire.Finish(), wire.KeepAlive()):
+                self.case().assertEqual(dialogue.send(command), [])
+
+    def test_label(self) -> None:
+        """Audio is labelled as what it is, whole samples only."""
+        for encoding in ("linear16", "mulaw", "mp3"):
+            wanted = AudioFormat(encoding, 8000)  # type: ignore[arg-type]
+            dialogue = self.dialogue(format=wanted)
+            dialogue.send(wire.Speak("x"))
+            if not dialogue.opening.url.startswith("http"):
+                continue
+            dialogue.receive(wire.Head(200, {}))
+            for event in dialogue.receive(wire.Body(b"\x01\x02\x03")):
+                assert isinstance(event, wire.Spoken)
+                self.case().assertEqual(event.frame.format, dialogue.format)
+                self.case().assertEqual(len(event.frame.data) % dialogue.format.frame_bytes, 0)
+
+    async def test_text_becomes_audio(self) -> None:
+        """Each text is spoken completely, in order, whatever size the vendor's pieces have."""
+        events = Events()
+        server = self.server()
+        server.answering.chunk_bytes = 333
+        link = await self.open(server, events)
+        first = await self.spoken(link, events, "Good morning.")
+        second = await self.spoken(link, events, "And good night to you.")
+        self.case().assertAlmostEqual(len(second) / len(first), 22 / 13, places=2)
+        await link.close()
+
+    async def test_broken_off(self) -> None:
+        """An answer that is cut short is an error, not the end of the text."""
+        events = Events()
+        server = self.server()
+        server.answering.drop_after_bytes = 1000
+        server.answering.chunk_bytes = 500
+        server.answering.chunk_s = 0.02  # so that some of it has arrived before
+        link = await self.open(server, events)
+        failed = events.next(lambda event: isinstance(event, wire.Failed | wire.SpokenAll))
+        link.send(wire.Speak("This is never said to its end."))
+        self.case().assertIsInstance(await failed, wire.Failed)
+        await link.close()
+
+    async def test_clear(self) -> None:
+        """After a clear nothing of the old text arrives, and the next text is whole."""
+        events = Events()
+        server = self.server()
+        server.answering.chunk_s = 0.01
+        server.answering.chunk_bytes = 960
+        link = await self.open(server, events)
+        begun = events.next(lambda event: isinstance(event, wire.Spoken))
+        link.send(wire.Speak("A long story that nobody wants to hear to its end. " * 4))
+        await begun
+        link.send(wire.Clear())
+        server.answering.chunk_s = 0.0
+        before = len(events.audio)
+        whole = await self.spoken(link, events, "Hello.")
+        self.case().assertEqual(len(events.audio), before + len(whole))
+        alone = Events()
+        other = await self.open(server, alone)
+        self.case().assertEqual(whole, await self.spoken(other, alone, "Hello."))
+        await defer.gatherResults([link.close(), other.close()])
