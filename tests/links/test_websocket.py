@@ -70,7 +70,7 @@ class LinkCase(SynchronousTestCase):
 
 class DialTests(LinkCase):
     def test_ready_when_the_handshake_is_done(self) -> None:
-        """A call is ready only once the vendor accepted; nothing is compressed on the way. (D-46)"""
+        """A call is ready only once the vendor accepted; nothing is compressed on the way."""
         link = self.link(headers={"Authorization": "Token k", "User-Agent": "mine/1"})
         opening = Deferred.fromCoroutine(link.open())
         self.assertNoResult(opening)
@@ -485,7 +485,7 @@ class ResumeTests(LinkCase):
         return self.opened(settings, resumes=True, **opening)
 
     def test_the_words_around_a_cut_are_all_there_once(self) -> None:
-        """The connection breaks in the middle: what no final covers is said again, times go on. (D-46)"""
+        """The connection breaks in the middle: what no final covers is said again, times go on."""
         link = self.resumed()
         for i in range(40):
             link.send(wire.Audio(noise(0.1, i * 1600)))
