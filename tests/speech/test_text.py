@@ -81,6 +81,13 @@ class PronounceTests(SynchronousTestCase):
             pronounce(text, [("word", "sound"), ("a b c", "sound")])
             self.assertLess(time.perf_counter() - began, 1.0, piece)
 
+    @given(
+        st.text(alphabet="[]^-&|~\\<#", min_size=1, max_size=3), st.text(alphabet="a ", max_size=5)
+    )
+    def test_any_symbols(self, word: str, text: str) -> None:
+        """A word of nothing but symbols is replaced like any other."""
+        self.assertEqual(pronounce(f"{text} {word}", [(word, "x")]), f"{text} x")
+
     @given(st.text(alphabet="ab .<>/", max_size=40))
     def test_nothing_lost(self, text: str) -> None:
         """Replacing words by themselves changes nothing, whatever the text."""
@@ -135,6 +142,14 @@ class SplitTests(SynchronousTestCase):
             for limit in range(len(whole) + 1, len(whole) * 2):
                 self.assertEqual(split(whole * 3, limit), [whole] * 3, limit)
         self.assertEqual(split("👨‍👩‍👧👨‍👩‍👧", 2), ["👨‍👩‍👧", "👨‍👩‍👧"])
+
+    def test_hostile_text(self) -> None:
+        """100 KiB of stops, spaces, accents or flags are dealt with at once."""
+        for piece in ("!", " \n", "\u0301", "🇩", ",)", "a"):
+            text = "a" + piece * 100_000 + "b"
+            began = time.perf_counter()
+            split(text, 2000)
+            self.assertLess(time.perf_counter() - began, 1.0, piece)
 
     def test_no_room(self) -> None:
         """A limit of nothing is a mistake of the caller's."""
