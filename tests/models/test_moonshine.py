@@ -167,7 +167,7 @@ class MoonshineTests(SynchronousTestCase):
     def test_words_at_the_edges(self) -> None:
         """A recording without any silence around it keeps its first and its last word."""
         said = self.text(sounds.prompt("conf-userswilljoin"))
-        self.assertEqual(wer.words(said), "users will join the conference".split())
+        self.assertEqual(wer.words(said), ["users", "will", "join", "the", "conference"])
 
     def test_partials_come_while_audio_comes(self) -> None:
         """Text is there before the recording has been sent."""

@@ -202,7 +202,7 @@ def status(wanted: Iterable[Artefact], where: Path) -> list[Status]:
             path = where / file.name
             state: Literal["ready", "missing", "damaged"] = "missing"
             if path.is_file():
-                state = "ready" if _sha256(path) == file.sha256 else "damaged"
+                state = "ready" if digest(path) == file.sha256 else "damaged"
             rows.append(Status(artefact.name, path, state))
     return rows
 
@@ -221,7 +221,7 @@ def verified(file: File, where: Path) -> Path:
     path = where / file.name
     if not path.is_file():
         raise ModelMissing(f"{path} is not there; run waav init")
-    if _sha256(path) != file.sha256:
+    if digest(path) != file.sha256:
         raise ModelMissing(f"{path} is damaged (its SHA-256 is not the pinned one); run waav init")
     return path
 
@@ -295,7 +295,7 @@ def _place(artefact: Artefact, content: zipfile.ZipFile, file: File, where: Path
         for member in members:
             with content.open(member) as source, temporary.open("wb") as target:
                 _copy(source, target, artefact.name)
-            if _sha256(temporary) == file.sha256:
+            if digest(temporary) == file.sha256:
                 os.replace(temporary, where / file.name)
                 return
     except KeyError:
@@ -346,14 +346,15 @@ def _download(address: str, part: Path, progress: Progress | None) -> Path:
 
 
 def _check(name: str, path: Path, sha256: str, what: str) -> None:
-    found = _sha256(path)
+    found = digest(path)
     if found != sha256:
         raise ModelMissing(
             f"{name}: {what} has SHA-256 {found[:12]}..., expected {sha256[:12]}...; deleted"
         )
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as pins are written."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

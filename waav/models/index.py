@@ -71,8 +71,6 @@ def opened(address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse
     try:
         answer: http.client.HTTPResponse = _opener().open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as refusal:
-        if refusal.code == 416 and isinstance(refusal.fp, http.client.HTTPResponse):
-            return refusal.fp
         refusal.close()
         raise ModelMissing(f"{_shown(address)} answered HTTP {refusal.code}") from None
     except (OSError, http.client.HTTPException) as problem:
@@ -169,6 +167,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
+class _Answers(urllib.request.HTTPErrorProcessor):
+    """Lets 416 through, which is an answer to a question of ours and no failure."""
+
+    def http_response(self, request: Any, response: Any) -> Any:
+        return response if response.status == 416 else super().http_response(request, response)
+
+    https_response = http_response
+
+
 def _opener() -> urllib.request.OpenerDirector:
     """Without the file, ftp and data handlers of urllib's default."""
     opener = urllib.request.OpenerDirector()
@@ -180,7 +187,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPSHandler(context=secure),
         urllib.request.HTTPDefaultErrorHandler(),
         _Redirects(),
-        urllib.request.HTTPErrorProcessor(),
+        _Answers(),
     )
     for handler in handlers:
         opener.add_handler(handler)
