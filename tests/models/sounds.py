@@ -34,6 +34,12 @@ def wav(path: Path) -> bytes:
         return converter.feed(recording.readframes(recording.getnframes())) + converter.finish()
 
 
+def lowered(audio: bytes) -> bytes:
+    """24 kHz audio at 16 kHz."""
+    converter = Converter(AudioFormat(rate_hz=24000), AudioFormat())
+    return converter.feed(audio) + converter.finish()
+
+
 @cache
 def prompt(name: str) -> bytes:
     """One of Debian's telephone prompts; no silence around the words."""

@@ -162,7 +162,6 @@ def _text(incoming: wire.Incoming) -> str:
 local = Provider(
     "local",
     title="Embedded voices",
-    aliases=("embedded",),
     listen=Listen,
     speak=Speak,
     voices=Voices,
