@@ -139,8 +139,26 @@ class Engines:
 
     async def _converse(self, local: wire.Local) -> "Conversation":
         loaded = await self.load(local)
-        engine = await self.run(local.model, lambda: local.open(loaded))
-        return Conversation(self, local.model, engine)
+        return Conversation(self, local.model, await self.begin(local.model, local, loaded))
+
+    def begin(self, name: str, local: wire.Local, loaded: Any) -> Deferred[wire.Engine]:
+        """One conversation with a loaded copy. Cancelling it gives the conversation back once it has begun."""
+        begun: Deferred[wire.Engine] = Deferred()
+
+        def opened(engine: wire.Engine) -> None:
+            if begun.called:
+                self.run(name, engine.close, is_urgent=True).addErrback(
+                    lambda failure: self._log.failure("closing {name} failed", failure, name=name)
+                )
+            else:
+                begun.callback(engine)
+
+        def failed(failure: Failure) -> None:
+            if not begun.called:
+                begun.errback(failure)
+
+        self.run(name, lambda: local.open(loaded)).addCallbacks(opened, failed)
+        return begun
 
     def stop(self) -> Deferred[None]:
         """Begin no more work; fires when the threads have ended what they were doing."""
@@ -280,13 +298,10 @@ class EngineLink:
         """
         try:
             loaded = await self._waits.on(self._engines.load(self._local))
-            opening = self._engines.run(self._provider, lambda: self._local.open(loaded))
-            opening.addCallback(self._opened)
-            await self._waits.on(opening)
-        except CancelledError:
-            self.abort()
-            raise
-        except errors.WaavError:
+            self._engine = await self._waits.on(
+                self._engines.begin(self._provider, self._local, loaded)
+            )
+        except (CancelledError, errors.WaavError):
             self.abort()
             raise
         except Exception as error:
@@ -297,13 +312,7 @@ class EngineLink:
             raise errors.ProviderError(
                 self._provider, f"{self._provider}: the model could not begin"
             ) from error
-
-    def _opened(self, engine: wire.Engine) -> None:
-        self._engine = engine
-        if self._is_over:  # given up while the worker was at it
-            self._close_engine()
-        else:
-            self._work_on()
+        self._work_on()
 
     def send(self, command: wire.Command) -> None:
         """See ``Link.send``."""
@@ -397,7 +406,7 @@ class EngineLink:
         """Give a worker the next slice of work, if there is any and room for its results."""
         if self._is_working or self._is_over or self._engine is None:
             return
-        if self._is_paused or self._held:
+        if self._held:  # paused, and as far ahead as it may be
             return
         has_begun = self._answering is not None or bool(self._asked)
         if not has_begun:
