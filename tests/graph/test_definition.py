@@ -254,7 +254,7 @@ class TemplateTests(SynchronousTestCase):
         self.assertEqual(self.types(mouth), ["text_input", "tts_provider", "audio_output"])
 
     def test_without_filter(self) -> None:
-        """No filter wanted means that none is in the way of the audio (WS-10, NF-01)."""
+        """No filter wanted means that none is in the way of the audio (WS-10)."""
         definition = plain_call(listening={}, gate={}, turns={})
         self.assertEqual(definition.successors("audio_input"), ["listen"])
 

@@ -57,7 +57,7 @@ class ListenTests(SynchronousTestCase):
         self.assertIs(self.link.sent[0].data, frame)
 
     def test_odd_frames(self) -> None:
-        """Frames cut in the middle of a sample are joined again; no byte is lost (WS-12)."""
+        """Frames cut in the middle of a sample are joined again; no byte is lost (S-VM-07)."""
         node = self.node()
         data = bytes(range(15)) + b"\x0f"
         for start in range(0, 16, 5):
@@ -66,7 +66,7 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual({len(one.data) % 2 for one in self.link.sent}, {0})
 
     def test_conversion(self) -> None:
-        """Telephone audio is converted to what the provider needs, frame by frame (D-33)."""
+        """Telephone audio is converted to what the provider needs frame by frame."""
         node = self.node(AudioFormat("mulaw", 8000), AudioFormat("linear16", 8000))
         node.receive(b"\xff" * 160)
         self.assertEqual(self.link.audio, bytes(320))
@@ -185,7 +185,7 @@ class ListenTests(SynchronousTestCase):
         self.assertFalse(self.link.is_paused)
 
     def test_fingerprint(self) -> None:
-        """The vendor's answers belong to an account; the key itself is not shown (TTS-01)."""
+        """The vendor's answers belong to an account; the key itself is not shown."""
         prints = []
         for key in ("", "secret-one", "secret-two"):
             self.node(key=key)

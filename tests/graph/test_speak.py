@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.graph.test_definition import surroundings
-from tests.session.fakes import PCM24K, FakeDialler, FakeLink, speaking_provider
+from tests.session.fakes import PCM24K, FakeDialler, FakeDialogue, FakeLink, speaking_provider
 from waav.errors import (
     BadRequest,
     ConfigError,
@@ -21,6 +21,7 @@ from waav.errors import (
 )
 from waav.graph.speak import Speak, speak
 from waav.graph.values import Broken, Complete, Piece, Say
+from waav.secret import Secret
 from waav.session.call import Speaking
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
@@ -176,6 +177,36 @@ class QueueTests(SpeakCase):
             {"dial_s": 3.0, "request_s": 4.0, "use_cache": False},
         )
 
+    def test_settings(self) -> None:
+        """Voice, model, rate and format reach the provider as the caller chose them (F-181)."""
+        settings = SpeakSettings("mouth", PCM24K, "model-x", "voice-y", "en", 1.5)
+        given_settings: list[SpeakSettings] = []
+
+        def make(chosen: SpeakSettings, account: Account) -> FakeDialogue:
+            given_settings.append(chosen)
+            return FakeDialogue(PCM24K)
+
+        speaker = Speaking(Provider("mouth", speak=make), settings, Account())
+        speak({"speaker": speaker}, surroundings(dialler=self.dialler), self.emit).start()
+        self.assertTrue(all(one is settings for one in given_settings))
+        self.assertEqual(len(given_settings), 2)
+
+    def test_account(self) -> None:
+        """Answers belong to the account they were made for; its key is not shown (TTS-01)."""
+        prints = []
+        for account in (
+            Account(),
+            Account(key=Secret("secret-one")),
+            Account(key=Secret("secret-two")),
+            Account(credentials={"user_id": Secret("secret-two")}),
+        ):
+            speaker = Speaking(speaking_provider(), SpeakSettings("mouth", PCM24K), account)
+            speak({"speaker": speaker}, surroundings(dialler=self.dialler), self.emit).start()
+            prints.append(self.link.options["fingerprint"])
+        self.assertEqual(prints[0], "")
+        self.assertEqual(len(set(prints)), 4)
+        self.assertNotIn("secret", "".join(prints))
+
     @given(st.lists(st.booleans(), min_size=1, max_size=12))
     def test_one_completion_each(self, flushes: list[bool]) -> None:
         """Whatever the flush arguments, every text ends with one completion, in order (D-10)."""
@@ -195,7 +226,7 @@ class FlushTests(SpeakCase):
     """``flush: false`` may wait for more, but never for ever."""
 
     def test_joined(self) -> None:
-        """Pieces of a sentence are spoken together once it ends; each gets its completion (TTS-POL-05)."""
+        """Pieces of a sentence are spoken together once it ends; each gets its completion (S-VM-32)."""
         node = self.node()
         node.receive(Say(1, "Hello", flush=False))
         node.receive(Say(2, "dear", flush=False))
@@ -562,6 +593,16 @@ class StopTests(SpeakCase):
         self.successResultOf(node.stop(at_once=True))
         self.assertEqual(self.dialler.cancelled, ["mouth"])
         self.failureResultOf(self.starting, CancelledError)
+
+    def test_on_the_first_thing_said(self) -> None:
+        """A caller who hangs up on the first thing told leaves no connection behind."""
+        self.dialler.says_at_once = [wire.Failed(ProviderBusy("mouth", "busy"))]
+        node = self.node()
+        self.link.tell(wire.Lost(ProviderLost("mouth", "gone")))
+        node._emit = lambda value: node.stop(at_once=True)
+        node.receive(Say(1, "One."))
+        self.assertTrue(self.link.is_aborted)
+        self.assertEqual(self.link.texts, [])
 
     def test_while_dialling_again(self) -> None:
         """That holds for a second connection as well."""

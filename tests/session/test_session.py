@@ -1,5 +1,6 @@
 """A call from hello to hang-up, with a vendor side in memory."""
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -136,7 +137,7 @@ class ConfigureTests(SessionCase):
     """From ``config`` to ``ready``, or back."""
 
     def test_ready(self) -> None:
-        """A call is ready when both providers are; they are dialled at the same time (F-107, D-47)."""
+        """A call is ready when both providers are; they are dialled at the same time (F-107)."""
         self.dialler.is_slow = True
         configuring = self.session.configure(both())
         self.assertEqual(self.session.state, "configuring")
@@ -522,6 +523,26 @@ class SpeakTests(SessionCase):
         self.mouth.tell(wire.SpokenAll())
         self.assertEqual(self.caller.got, [("audio", FRAME), ("audio", FRAME), ("spoken_all",)])
         self.assertEqual(self.session.figures["utterances"], 1)
+
+    def test_answer_from_memory(self) -> None:
+        """Speech that is there at once, as from the cache, reaches the caller like any other (D-47, D-44)."""
+        self.ready()
+
+        def answer(command: wire.Command) -> None:
+            if isinstance(command, wire.Speak):
+                self.mouth.speak(PCM24K, FRAME * 3)
+                self.mouth.tell(wire.SpokenAll())
+
+        self.mouth.answer = answer
+        self.session.say("Hello.")
+        self.assertEqual(self.caller.got, [("audio", FRAME)] * 3 + [("spoken_all",)])
+
+    def test_pronunciations(self) -> None:
+        """A call applies pronunciations once as well (SPK-01, D-08)."""
+        replaced = replace(speaking(), pronunciations=(("cat", "cat food"), ("food", "rice")))
+        self.ready(both(speaking=replaced))
+        self.session.say("The cat eats.")
+        self.assertEqual(self.mouth.texts, ["The cat food eats."])
 
     def test_blank_and_protected(self) -> None:
         """Blank text completes and never locks the call (D-42, S-VM-31)."""

@@ -103,6 +103,15 @@ class SynthesisTests(SynchronousTestCase):
         self.link.speak(PCM24K, bytes(480))
         self.assertEqual((self.formats, self.audio), ([mulaw], [b"\xff" * 240]))
 
+    def test_last_samples(self) -> None:
+        """Resampled audio is complete to its last sample."""
+        pcm16k = AudioFormat("linear16", 16000)
+        synthesis = self.begin(wanted=pcm16k, delivered=PCM24K)
+        self.link.speak(PCM24K, bytes(48000))
+        self.link.tell(wire.SpokenAll())
+        self.successResultOf(synthesis.done)
+        self.assertEqual(sum(len(one) for one in self.audio), 32000)
+
     def test_real_format(self) -> None:
         """A vendor's own rate of compressed audio is told as it is (TTS-05)."""
         real = AudioFormat("mp3", 22050)
