@@ -54,7 +54,7 @@ class DeepgramListenTests(ListenContract, TestCase):
     """Recognition as every provider must do it, over sockets (F-130)."""
 
     provider = deepgram
-    wire = WIRE
+    folder = WIRE
 
     async def test_cut_in_the_middle(self) -> None:
         """When the vendor's socket breaks, the words before, during and after are all there, once (F-130)."""
@@ -323,7 +323,7 @@ class DeepgramSpeakTests(SpeakContract, TestCase):
     """Synthesis as every provider must do it, over HTTP (F-184)."""
 
     provider = deepgram
-    wire = WIRE
+    folder = WIRE
 
     async def test_formats(self) -> None:
         """Raw audio comes without a container header, WAV and compressed audio with theirs (F-184)."""

@@ -83,7 +83,7 @@ class OpenAIListenTests(ListenContract, TestCase):
     """Recognition as every provider must do it, over HTTP (F-147)."""
 
     provider = openai
-    wire = WIRE
+    folder = WIRE
 
     async def test_every_model(self) -> None:
         """Every model gets an answer format it can give, and its words arrive (F-147, F-148)."""
@@ -347,7 +347,7 @@ class OpenAISpeakTests(SpeakContract, TestCase):
     """Synthesis as every provider must do it, over HTTP (F-188)."""
 
     provider = openai
-    wire = WIRE
+    folder = WIRE
 
     async def test_formats(self) -> None:
         """Every format is asked for by OpenAI's name and arrives labelled as what it is (F-189, TTS-OAI-01)."""

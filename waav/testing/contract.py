@@ -2,9 +2,9 @@
 
     class AcmeListenTests(ListenContract, TestCase):
         provider = acme
-        wire = Path(__file__).parent / "wire"
+        folder = Path(__file__).parent / "wire"
 
-``wire`` is the folder with the provider's recordings (``acme-*.jsonl``) and its ``acme.rules.json``. The tests play
+``folder`` is the one with the provider's recordings (``acme-*.jsonl``) and its ``acme.rules.json``. The tests play
 every recording without a network, then talk to a ``ReplayServer`` through the gateway's own links.
 """
 
@@ -70,12 +70,12 @@ class ProviderContract:
 
     Attributes:
         provider: the one under test.
-        wire: folder with its recordings and rules.
+        folder: with its recordings and rules.
         verb: set by the two contracts.
     """
 
     provider: Provider
-    wire: Path
+    folder: Path
     verb = ""
     timeout = 10.0
 
@@ -85,7 +85,7 @@ class ProviderContract:
 
     def recordings(self) -> list[Recording]:
         """The provider's recordings of this verb."""
-        paths = sorted(self.wire.glob(f"{self.provider.name}-*.jsonl"))
+        paths = sorted(self.folder.glob(f"{self.provider.name}-*.jsonl"))
         return [one for one in map(Recording.load, paths) if one.about["verb"] == self.verb]
 
     def account(self, endpoint: str | None = None, key: str = KEY) -> Account:
@@ -105,7 +105,7 @@ class ProviderContract:
         """A running replay server that ends with the test."""
         from twisted.internet import reactor
 
-        server = ReplayServer(reactor, self.wire, signal=signal, **options)
+        server = ReplayServer(reactor, self.folder, signal=signal, **options)
         server.start()
         self.case().addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
         return server
@@ -228,7 +228,7 @@ class ListenContract(ProviderContract):
         case = self.case()
         case.assertEqual(self.dialogue().format, AudioFormat())
         for encoding in ("mulaw", "alaw", "linear32", "float32"):
-            asked = AudioFormat(encoding, 8000, 1)  # type: ignore[arg-type]
+            asked = AudioFormat(encoding, 8000, 1)
             wanted = self.dialogue(format=asked).format
             case.assertTrue(wanted.is_raw)
             case.assertIn(wanted.encoding, ("linear16", encoding))
@@ -291,7 +291,7 @@ class SpeakContract(ProviderContract):
     def test_label(self) -> None:
         """Audio is labelled as what it is, whole samples only."""
         for encoding in ("linear16", "mulaw", "mp3"):
-            wanted = AudioFormat(encoding, 8000)  # type: ignore[arg-type]
+            wanted = AudioFormat(encoding, 8000)
             dialogue = self.dialogue(format=wanted)
             dialogue.send(wire.Speak("x"))
             if not dialogue.opening.url.startswith("http"):

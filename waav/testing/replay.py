@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -112,6 +113,7 @@ class ReplayServer:
         self.routes = rules.load(folder)
         self.cuts_s: list[float] = []
         self.is_stalled = False
+        self.under_way: set[_Answer] = set()
         self._failures: list[tuple[int, bytes, Mapping[str, str]]] = []
         self._port: IListeningPort | None = None
         self._factory = Recognisers(self)
@@ -135,6 +137,9 @@ class ReplayServer:
             await port.stopListening()  # type: ignore[misc]
         gone = [socket.gone() for socket in self.sockets]
         self.cut()
+        for answer in tuple(self.under_way):
+            gone.append(answer.gone())
+            answer.abort()
         for one in gone:
             await one
 
@@ -163,7 +168,7 @@ class ReplayServer:
     def close(self, code: int, reason: str = "") -> None:
         """Close all open WebSockets politely."""
         for socket in tuple(self.sockets):
-            socket.sendClose(code, reason)
+            socket.shut(code, reason)
 
     def say(self, text: str) -> None:
         """Send this text on all open WebSockets, whatever it is."""
@@ -259,10 +264,22 @@ class _Answer:
         self._drop, server.answering.drop_after_bytes = server.answering.drop_after_bytes, None
         self._stall, server.answering.stall_after_bytes = server.answering.stall_after_bytes, None
         self._next: Any = None
-        request.notifyFinish().addErrback(lambda _: self._gone())
+        self._waiting: list[Deferred[None]] = []
+        server.under_way.add(self)
+        request.notifyFinish().addBoth(self._ended)
 
     def start(self) -> None:
         self._wait(self._server.answering.first_byte_s, self._head)
+
+    def abort(self) -> None:
+        """Break the connection."""
+        tcp(self._request.transport).abortConnection()
+
+    def gone(self) -> Deferred[None]:
+        """Fires when the answer has ended in one way or another."""
+        waiter: Deferred[None] = Deferred()
+        self._waiting.append(waiter)
+        return waiter
 
     def _head(self) -> None:
         for name, value in self._headers.items():
@@ -277,7 +294,7 @@ class _Answer:
             self._request.write(self._body[self._at : end])
             self._at = end
             if self._drop == end:
-                tcp(self._request.transport).abortConnection()
+                self.abort()
                 return
             if self._stall == end:
                 return
@@ -292,9 +309,12 @@ class _Answer:
         else:
             then()
 
-    def _gone(self) -> None:
+    def _ended(self, _: object) -> None:
+        self._server.under_way.discard(self)
         if self._next is not None and self._next.active():
             self._next.cancel()
+        for waiter in self._waiting:
+            waiter.callback(None)
 
 
 def _seen(request: Request) -> Seen:

@@ -70,7 +70,7 @@ class Recogniser(WebSocketServerProtocol):
             self._obey(payload)
             return
         if self.about.get("refuses_json_audio") and payload[:1] == b"{":
-            self.sendClose(*self.about["bad_close"])
+            self.shut(*self.about["bad_close"])
             return
         self._bytes += len(payload)
         if self._bytes >= self._next_bytes:
@@ -99,6 +99,10 @@ class Recogniser(WebSocketServerProtocol):
     def cut(self) -> None:
         """Break the TCP connection."""
         tcp(self.transport).abortConnection()
+
+    def shut(self, code: int, reason: str = "") -> None:
+        """Close politely. Autobahn's own ``sendClose`` only takes the codes of applications."""
+        self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def pause(self) -> None:
         """Read nothing more."""
@@ -151,7 +155,7 @@ class Recogniser(WebSocketServerProtocol):
         try:
             kind = self.about["messages"][json.loads(payload)["type"]]
         except (ValueError, KeyError, TypeError):
-            self.sendClose(*self.about["bad_close"])
+            self.shut(*self.about["bad_close"])
             return
         if kind == "finalize":
             self._report(self._rest(from_finalize=True))
@@ -159,7 +163,7 @@ class Recogniser(WebSocketServerProtocol):
             self._report(self._rest())
             for message in self.about.get("goodbye", ()):
                 self._say(message, {"seconds": self.received_s})
-            self.sendClose(1000)
+            self.shut(1000)
 
     def _rest(self, *, from_finalize: bool = False) -> list[Heard]:
         if self._hearing is None:
@@ -199,7 +203,7 @@ class Recogniser(WebSocketServerProtocol):
         if left > 0:
             self._idle = self.server.reactor.callLater(left, self._check_idle)
         else:
-            self.sendClose(*self.about["idle_close"])
+            self.shut(*self.about["idle_close"])
 
 
 class Recognisers(WebSocketServerFactory):

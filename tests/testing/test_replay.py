@@ -1,0 +1,398 @@
+"""The replay server over real loopback sockets: it refuses what vendors refuse, and fails as told."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+from twisted.web.client import Agent, HTTPConnectionPool, readBody
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from waav.providers import _multipart
+from waav.speech import wav
+from waav.testing.replay import ReplayServer
+from waav.testing.signal import Signal
+
+WIRE = Path(__file__).parents[1] / "wire"
+SIGNAL = Signal.speaking("replay", ["one two three", "four five"])
+LISTEN = {
+    "model": "nova-3",
+    "encoding": "linear16",
+    "sample_rate": 16000,
+    "interim_results": "true",
+    "endpointing": 200,
+}
+
+
+@implementer(IBodyProducer)
+class Bytes:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.length = data, len(data)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        consumer.write(self.data)
+        return succeed(None)
+
+    def stopProducing(self) -> None: ...
+    def pauseProducing(self) -> None: ...
+    def resumeProducing(self) -> None: ...
+
+
+class Client(WebSocketClientProtocol):
+    def onOpen(self) -> None:
+        self.factory.opened.callback(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.factory.messages.append(payload)
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        if not self.factory.opened.called:
+            self.factory.opened.errback(ConnectionError(reason))
+        self.factory.closed.callback((wasClean, code, reason))
+
+
+class ServerCase(TestCase):
+    timeout = 10.0
+
+    def setUp(self) -> None:
+        self.pool = HTTPConnectionPool(reactor, persistent=False)
+        self.agent = Agent(reactor, pool=self.pool)
+
+    def serve(self, **options: Any) -> ReplayServer:
+        server = ReplayServer(reactor, WIRE, signal=SIGNAL, **options)
+        server.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        return server
+
+    async def ask(
+        self, server: ReplayServer, method: str, path: str, body: bytes = b"", **headers: str
+    ) -> tuple[int, bytes, Headers]:
+        sent = {
+            "Authorization": "Token k",
+            **{name.replace("_", "-"): one for name, one in headers.items()},
+        }
+        response = await self.agent.request(
+            method.encode(), f"{server.endpoint}{path}".encode(),
+            Headers({name: [one] for name, one in sent.items()}), Bytes(body) if body else None,
+        )  # fmt: skip
+        return response.code, await readBody(response), response.headers
+
+    async def connect(self, server: ReplayServer, path: str = "/v1/listen", **query: Any) -> Any:
+        address = f"{server.endpoint.replace('http', 'ws')}{path}?{urlencode({**LISTEN, **query}, doseq=True)}"
+        factory = WebSocketClientFactory(address, headers={"Authorization": "Token k"})
+        factory.protocol = Client
+        factory.opened, factory.closed, factory.messages = Deferred(), Deferred(), []
+        port = int(server.endpoint.rpartition(":")[2])
+        await HostnameEndpoint(reactor, "127.0.0.1", port).connect(factory)
+        return await factory.opened
+
+    def heard(self, client: Any) -> list[dict[str, Any]]:
+        return [json.loads(one) for one in client.factory.messages]
+
+    def finals(self, client: Any) -> str:
+        found = [one for one in self.heard(client) if one["type"] == "Results" and one["is_final"]]
+        texts = [one["channel"]["alternatives"][0]["transcript"] for one in found]
+        return " ".join(text for text in texts if text)
+
+
+class DeepgramRuleTests(ServerCase):
+    async def test_refused_handshakes(self) -> None:
+        """Everything Deepgram refuses at the handshake is refused with Deepgram's status."""
+        server = self.serve()
+        for query, status in (
+            ({"sample_rate": None}, 400),
+            ({"keywords": "a:2"}, 400),
+            ({"model": "nova-2", "keyterm": "a"}, 400),
+            ({"utterance_end_ms": 999}, 400),
+            ({"utterance_end_ms": 1000, "interim_results": "false"}, 400),
+            ({"model": "whisper-1"}, 400),
+            ({"model": None}, 400),
+            ({"encoding": "pcm"}, 400),
+            ({"punctuate": "yes"}, 400),
+            ({"punctuate": ["true", "true"]}, 400),
+            ({"surprise": "1"}, 400),
+            ({}, 426),
+        ):
+            asked = {name: one for name, one in (LISTEN | query).items() if one is not None}
+            code, body, _ = await self.ask(
+                server, "GET", f"/v1/listen?{urlencode(asked, doseq=True)}"
+            )
+            self.assertEqual(code, status, query)
+            self.assertIn("err_msg", json.loads(body))
+        for authorization in ("token k", "Basic k", "Token", "Token a b"):
+            code, _, _ = await self.ask(server, "GET", "/v1/listen", Authorization=authorization)
+            self.assertEqual(code, 401)
+        self.assertEqual((await self.ask(server, "GET", "/v3/listen"))[0], 404)
+        self.assertEqual(len(server.requests), 17)
+
+    async def test_conversation(self) -> None:
+        """No hello; interims, finals at pauses; Finalize and CloseStream as documented."""
+        client = await self.connect(self.serve(), utterance_end_ms=1000)
+        for at in range(0, len(SIGNAL.pcm) - 30000, 640):
+            client.sendMessage(SIGNAL.pcm[at : at + 640], isBinary=True)
+        client.sendMessage(b'{"type":"KeepAlive"}')
+        client.sendMessage(b'{"type":"Finalize"}')
+        client.sendMessage(b'{"type":"CloseStream"}')
+        self.assertEqual((await client.factory.closed)[:2], (True, 1000))
+        found = self.heard(client)
+        self.assertEqual(found[-1]["type"], "Metadata")
+        self.assertEqual(self.finals(client), SIGNAL.text)
+        self.assertIn("UtteranceEnd", [one["type"] for one in found])
+        self.assertTrue(any(not one.get("is_final", True) for one in found))
+
+    async def test_place_of_the_audio(self) -> None:
+        """Audio that begins later in the signal is answered with the words from there, timed from its beginning."""
+        server = self.serve()
+        client = await self.connect(server)
+        client.sendMessage(SIGNAL.cut(SIGNAL.words[1].start_s, 2.4), isBinary=True)
+        client.sendMessage(b'{"type":"CloseStream"}')
+        await client.factory.closed
+        self.assertEqual(self.finals(client), "two three")
+        final = next(one for one in self.heard(client) if one.get("is_final"))
+        self.assertEqual(final["channel"]["alternatives"][0]["words"][0]["start"], 0.0)
+        self.assertAlmostEqual(server.opened[0].offset_s or 0.0, SIGNAL.words[1].start_s)
+
+    async def test_silent_client(self) -> None:
+        """Nothing sent for the idle limit: 1011 with NET-0001; a KeepAlive in time prevents it (F-132)."""
+        server = self.serve(idle_s=0.3)
+        silent, lively = await self.connect(server), await self.connect(server)
+        await deferLater(reactor, 0.2, lively.sendMessage, b'{"type":"KeepAlive"}')
+        _, code, reason = await silent.factory.closed
+        self.assertEqual((code, reason[:8]), (1011, "NET-0001"))
+        self.assertFalse(lively.factory.closed.called)
+
+    async def test_wrong_frames(self) -> None:
+        """A KeepAlive sent as audio, unknown text and broken text are closed with 1008."""
+        server = self.serve()
+        for payload, is_binary in (
+            (b'{"type":"KeepAlive"}', True),
+            (b'{"type":"Keepalive"}', False),
+            (b"{", False),
+        ):
+            client = await self.connect(server)
+            client.sendMessage(payload, isBinary=is_binary)
+            _, code, reason = await client.factory.closed
+            self.assertEqual((code, reason[:9]), (1008, "DATA-0000"))
+
+    async def test_speech(self) -> None:
+        """Synthesis refuses what Deepgram refuses and answers a tone as long as the text."""
+        server = self.serve()
+        good = {
+            "model": "aura-2-thalia-en",
+            "encoding": "linear16",
+            "container": "none",
+            "sample_rate": 8000,
+        }
+        for query, text, status in (
+            ({}, "Hello", 200),
+            ({"encoding": "pcm"}, "Hello", 400),
+            ({"encoding": "mp3", "container": None}, "Hello", 400),
+            ({"encoding": "mp3", "container": None, "sample_rate": None}, "Hello", 200),
+            ({"sample_rate": 22050}, "Hello", 400),
+            ({"encoding": "mulaw", "sample_rate": 24000}, "Hello", 400),
+            ({"model": "aura-asteria-en", "speed": 1.2}, "Hello", 400),
+            ({"speed": 1.6}, "Hello", 400),
+            ({"container": "ogg"}, "Hello", 400),
+            ({}, "x" * 2001, 413),
+        ):
+            asked = {name: one for name, one in (good | query).items() if one is not None}
+            body = json.dumps({"text": text}).encode()
+            code, data, headers = await self.ask(
+                server, "POST", f"/v1/speak?{urlencode(asked)}", body
+            )
+            self.assertEqual(code, status, query)
+        code, data, headers = await self.ask(
+            server, "POST", f"/v1/speak?{urlencode(good)}", b'{"text":"Hello"}'
+        )
+        self.assertEqual(
+            (len(data), headers.getRawHeaders("dg-request-id")), (5 * 60 * 8 * 2, ["r1"])
+        )
+        self.assertEqual(
+            (await self.ask(server, "POST", f"/v1/speak?{urlencode(good)}", b"Hello"))[0], 400
+        )
+
+
+class OpenAIRuleTests(ServerCase):
+    async def upload(
+        self,
+        server: ReplayServer,
+        data: bytes,
+        name: str = "audio.wav",
+        kind: str = "audio/wav",
+        **fields: str,
+    ) -> int:
+        chosen = {"model": "whisper-1", "response_format": "verbose_json", **fields}
+        content_type, body = _multipart.encode("file", name, kind, data, chosen.items())
+        code, self.body, _ = await self.ask(
+            server,
+            "POST",
+            "/v1/audio/transcriptions",
+            body,
+            Authorization="Bearer k",
+            Content_Type=content_type,
+        )
+        return code
+
+    async def test_uploads(self) -> None:
+        """Uploads are refused as OpenAI refuses them: size, length, labels, language, answer format, model."""
+        server = self.serve()
+        good = wav.pack(SIGNAL.format, SIGNAL.pcm)
+        self.assertEqual(await self.upload(server, good, language="en"), 200)
+        self.assertEqual(json.loads(self.body)["text"], SIGNAL.text)
+        self.assertEqual(await self.upload(server, good, language="en-US"), 400)
+        self.assertEqual(await self.upload(server, good, model="nova-3"), 404)
+        self.assertEqual(await self.upload(server, good, model="gpt-4o-transcribe"), 400)
+        self.assertEqual(await self.upload(server, good, response_format="diarized_json"), 400)
+        self.assertEqual(await self.upload(server, good, name="audio.mp3"), 400)
+        self.assertEqual(await self.upload(server, good, name="audio.mp3", kind="audio/mpeg"), 400)
+        self.assertEqual(await self.upload(server, wav.pack(SIGNAL.format, bytes(3000))), 400)
+        self.assertEqual(await self.upload(server, b"RIFF" + bytes(25 * 1024 * 1024)), 413)
+        self.assertEqual(await self.upload(server, good, surprise="1"), 400)
+        code, _, _ = await self.ask(
+            server,
+            "POST",
+            "/v1/audio/transcriptions",
+            b"x",
+            Authorization="Bearer k",
+            Content_Type="text/plain",
+        )
+        self.assertEqual(code, 400)
+
+    async def test_speech(self) -> None:
+        """Synthesis refuses long texts, unknown names, and instructions for tts-1."""
+        server = self.serve()
+        for change, status in (
+            ({}, 200), ({"input": "x" * 4097}, 400), ({"model": "sonic"}, 404), ({"voice": "aura"}, 400),
+            ({"voice": {"id": "voice_1"}}, 200), ({"instructions": "Sing"}, 400), ({"speed": 5}, 400),
+            ({"response_format": "ogg"}, 400), ({"surprise": 1}, 400),
+        ):  # fmt: skip
+            asked = {
+                "model": "tts-1",
+                "voice": "alloy",
+                "input": "Hello",
+                "response_format": "pcm",
+                **change,
+            }
+            code, _, _ = await self.ask(
+                server,
+                "POST",
+                "/v1/audio/speech",
+                json.dumps(asked).encode(),
+                Authorization="Bearer k",
+            )
+            self.assertEqual(code, status, change)
+
+
+class FaultTests(ServerCase):
+    speak = "/v1/speak?model=aura-2-thalia-en&encoding=linear16&sample_rate=8000"
+
+    async def test_failing_answers(self) -> None:
+        """The next requests fail as told, then all is well; what was asked is remembered."""
+        server = self.serve()
+        server.fail_next(429, b"{}", {"Retry-After": "2"}, times=2)
+        codes = [(await self.ask(server, "POST", self.speak, b'{"text":"x"}'))[0] for _ in range(3)]
+        self.assertEqual(codes, [429, 429, 200])
+        self.assertEqual(server.requests[2].body, b'{"text":"x"}')
+        self.assertEqual(server.requests[2].headers["authorization"], "Token k")
+
+    async def test_broken_bodies(self) -> None:
+        """A body can be broken off after so many bytes, once."""
+        server = self.serve()
+        server.answering.drop_after_bytes = 100
+        response = self.ask(server, "POST", self.speak, b'{"text":"Hello"}')
+        await self.assertFailure(Deferred.fromCoroutine(response), Exception)
+        code, data, _ = await self.ask(server, "POST", self.speak, b'{"text":"Hello"}')
+        self.assertEqual((code, len(data)), (200, 4800))
+
+    async def test_hanging_bodies(self) -> None:
+        """A body can stop coming in the middle."""
+        server = self.serve()
+        server.answering.stall_after_bytes = 100
+        waiting = Deferred.fromCoroutine(self.ask(server, "POST", self.speak, b'{"text":"Hello"}'))
+        waiting.addErrback(lambda _: None)
+        await deferLater(reactor, 0.1)
+        self.assertFalse(waiting.called)
+        await server.stop()
+        await deferLater(reactor, 0.05)
+
+    async def test_pace(self) -> None:
+        """Answers can begin late and come in pieces."""
+        server = self.serve()
+        server.answering.first_byte_s = 0.1
+        server.answering.chunk_bytes = 1600
+        server.answering.chunk_s = 0.05
+        before = reactor.seconds()
+        _, data, _ = await self.ask(server, "POST", self.speak, b'{"text":"Hello"}')
+        self.assertGreaterEqual(reactor.seconds() - before, 0.19)
+        self.assertEqual(len(data), 4800)
+
+    async def test_sockets(self) -> None:
+        """Open conversations can be cut, closed with a code, and told nonsense."""
+        server = self.serve()
+        cut, closed = await self.connect(server), None
+        server.cut()
+        self.assertFalse((await cut.factory.closed)[0])
+        closed = await self.connect(server)
+        server.say("{not json")
+        server.close(1011, "NET-0000")
+        self.assertEqual((await closed.factory.closed)[1:], (1011, "NET-0000"))
+        self.assertEqual(closed.factory.messages, [b"{not json"])
+
+    async def test_cut_after(self) -> None:
+        """A conversation can be cut after so much audio: what was due before has been said, no more."""
+        server = self.serve()
+        server.cut_after(1.15)
+        client = await self.connect(server)
+        for at in range(0, 64000, 640):
+            client.sendMessage(SIGNAL.pcm[at : at + 640], isBinary=True)
+        self.assertFalse((await client.factory.closed)[0])
+        self.assertEqual(self.finals(client), "")
+        again = await self.connect(server)
+        again.sendMessage(SIGNAL.pcm, isBinary=True)
+        again.sendMessage(b'{"type":"CloseStream"}')
+        await again.factory.closed
+        self.assertEqual(self.finals(again), SIGNAL.text)
+
+    async def test_strange_messages(self) -> None:
+        """Messages can carry fields nobody knows and come in fragments."""
+        server = self.serve()
+        server.answering.extra = {"brand_new": [1]}
+        server.answering.fragment_bytes = 3
+        client = await self.connect(server)
+        client.sendMessage(SIGNAL.cut(0.0, 1.2), isBinary=True)
+        client.sendMessage(b'{"type":"CloseStream"}')
+        await client.factory.closed
+        self.assertTrue(all(one["brand_new"] == [1] for one in self.heard(client)))
+
+    async def test_stall(self) -> None:
+        """A server that stops reading takes nothing in until it goes on."""
+        server = self.serve()
+        client = await self.connect(server)
+        server.stall()
+        client.sendMessage(SIGNAL.cut(0.0, 0.1), isBinary=True)
+        await deferLater(reactor, 0.05)
+        self.assertEqual(server.sockets[0].received_s, 0.0)
+        server.go_on()
+        await deferLater(reactor, 0.05)
+        self.assertAlmostEqual(server.sockets[0].received_s, 0.1)
+
+    async def test_frames_are_kept_on_request(self) -> None:
+        """Frames are remembered for tests and dropped for benchmarks."""
+        server = self.serve()
+        for keeps in (True, False):
+            server.keeps_frames = keeps
+            client = await self.connect(server)
+            client.sendMessage(b"\0\0", isBinary=True)
+            client.sendMessage(b'{"type":"CloseStream"}')
+            await client.factory.closed
+            self.assertEqual(
+                server.opened[-1].frames, [b"\0\0", '{"type":"CloseStream"}'] if keeps else []
+            )
