@@ -393,6 +393,22 @@ class QueueTests(EngineCase):
         link.send(wire.Speak("b"))
         await until(lambda: self.sink.audio)
 
+    async def test_refused_audio_is_reported_once(self) -> None:
+        """An overloaded model is one error for a speaking caller, not fifty a second."""
+        self.model.gate.set()
+        link = await self.link()
+        self.engines._queue = 0
+        for _ in range(50):
+            link.send(wire.Audio(b"\1\1"))
+        self.assertEqual(len(self.sink.of(wire.Failed)), 1)
+        self.engines._queue = 64
+        link.send(wire.Audio(b"\2\2"))
+        await until(lambda: not link._is_working)
+        self.assertEqual(self.model.told, [b"\2\2"])
+        self.engines._queue = 0
+        link.send(wire.Audio(b"\1\1"))
+        self.assertEqual(len(self.sink.of(wire.Failed)), 2)
+
     async def test_stop_ends_the_threads(self) -> None:
         """Stopping the gateway leaves no thread behind and begins no more work."""
         await self.link()

@@ -287,6 +287,7 @@ class EngineLink:
         self._is_delivering = False
         self._is_over = False
         self._finish_asked = False
+        self._was_busy = False  # the last audio found no worker
         self._closing: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -446,15 +447,19 @@ class EngineLink:
         if isinstance(result, Failure):
             if turn is self._turn:
                 self._failed(result)
-        elif result is not None:
-            if turn is self._turn:
+        else:
+            self._was_busy = False
+            if result is not None and turn is self._turn:
                 self._answering = result
-            else:
+            elif result is not None:
                 self._stale.append(result)
-        if self._is_over:
+        if self._has_ended():
             self._close_engine()
         else:
             self._work_on()
+
+    def _has_ended(self) -> bool:
+        return self._is_over
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(errors.ProviderError):
@@ -462,7 +467,11 @@ class EngineLink:
                 "{provider}: the model failed", failure=failure, provider=self._provider
             )
         if failure.check(errors.ProviderBusy):
+            was_audio = all(isinstance(one, bytes) for one in self._asked)
             self._asked.clear()
+            if was_audio and self._was_busy:
+                return  # said already; frames come fifty times a second
+            self._was_busy = was_audio
         error = _as_error(self._provider, "the model failed", failure)
         if not isinstance(error, errors.ProviderError):
             error = errors.ProviderError(self._provider, error.message)

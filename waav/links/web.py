@@ -289,6 +289,8 @@ class Exchange:
                 await self._persist(figures)
             finally:
                 queue.release()
+        except CancelledError:
+            raise  # neither the vendor's success nor its failure
         except BaseException:
             figures.failed += 1
             raise
