@@ -110,6 +110,12 @@ class ListenTests(SynchronousTestCase):
         self.link.sink.congested(False)
         self.assertEqual(self.congestion, [True, False])
 
+    def test_warning(self) -> None:
+        """What the provider cannot do is for the log, not for the caller."""
+        self.node()
+        self.link.tell(wire.Warned("no punctuation"))
+        self.assertEqual(self.events, [])
+
     def test_lost(self) -> None:
         """After the connection is lost for good, audio is counted and dropped instead of kept for ever."""
         node = self.node()

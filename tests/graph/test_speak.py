@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.graph.test_definition import surroundings
@@ -356,6 +357,21 @@ class AudioTests(SpeakCase):
             BadRequest, speak, {"speaker": speaking}, surroundings(), self.out.append
         )
         self.assertIn("deaf does not speak", error.message)
+
+    def test_warning(self) -> None:
+        """What the vendor cannot do is logged once, by its name, and nothing else comes of it."""
+        lines: list[str] = []
+
+        def watch(event: Any) -> None:
+            if event["log_level"] is LogLevel.warn:
+                lines.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        self.node()
+        self.link.tell(wire.Warned("no speaking rate"), wire.Warned("no speaking rate"))
+        self.assertEqual(lines, [": mouth warns: no speaking rate"])
+        self.assertEqual(self.out, [])
 
     def test_back_pressure(self) -> None:
         """A caller who takes no more stops the vendor, also one that is connected later (S-TTS-12)."""

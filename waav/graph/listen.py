@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from waav.errors import BadRequest, ProviderError
 from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
+from waav.graph.notes import Notes
 from waav.links.dial import Link
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
@@ -40,6 +41,7 @@ class Listen:
         self._surroundings = surroundings
         self._emit = emit
         self._converter = _converter(listener, source, self._new_dialogue().format)
+        self._notes = Notes(listener.provider.name, surroundings.stream_id)
         self._frame_bytes = source.frame_bytes
         self._odd = b""
         self._link: Link | None = None
@@ -86,6 +88,9 @@ class Listen:
 
     def event(self, event: wire.Event) -> None:
         if self._is_stopped:
+            return
+        if isinstance(event, wire.Warned):
+            self._notes.take(event.message)
             return
         if isinstance(event, wire.Lost):
             self._link = None

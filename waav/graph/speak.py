@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from waav.errors import BadRequest, ConfigError, ProviderError, ProviderRefused, WaavError
 from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
+from waav.graph.notes import Notes
 from waav.graph.shape import Shape
 from waav.graph.values import Broken, Complete, Piece, Say
 from waav.links.dial import Link
@@ -81,6 +82,7 @@ class Speak:
         self._emit = emit
         self._flush_delay_s = flush_delay_s
         self._is_cut = is_cut
+        self._notes = Notes(speaker.provider.name, surroundings.stream_id)
         self._queue: deque[_Entry] = deque()
         self._held: _Entry | None = None  # the last of the queue, while it may grow
         self._holding: IDelayedCall | None = None
@@ -145,6 +147,8 @@ class Speak:
                 self._pump()
             case wire.Failed(error):
                 self._break(error)
+            case wire.Warned(message):
+                self._notes.take(message)
             case wire.Lost(error):
                 # With nothing under way nobody misses the connection; the next text opens another.
                 self._link = None

@@ -10,7 +10,7 @@ from waav.links.engine import Conversation
 from waav.models import noise as noise_model
 from waav.models import turn as turn_model
 from waav.models.vad import RATE_HZ
-from waav.session.call import CallSettings, World
+from waav.session.call import CallSettings, Listening, World
 from waav.session.timing import timing
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
@@ -33,12 +33,9 @@ def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
 
 
 def turns_config(
-    world: World, settings: CallSettings, noise: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    """Config of the node ``turns``; None where nobody listens."""
-    listening = settings.listening
-    if listening is None:
-        return None
+    world: World, listening: Listening, settings: CallSettings, noise: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Config of the node ``turns``, which hears what comes out of the filter with config ``noise``."""
     times = timing(world.speech_final, listening.provider, settings.timing)
     wants = world.turn.enabled if settings.turn_detection is None else settings.turn_detection
     if not wants:

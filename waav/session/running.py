@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from waav.errors import ProviderError, WaavError
 from waav.graph.build import Surroundings, build
+from waav.graph.definition import Definition
 from waav.graph.gate import Gate
 from waav.graph.kinds import KINDS
 from waav.graph.templates import plain_call
@@ -54,36 +55,12 @@ class Call:
             warn=self._warn,
             stream_id=settings.stream_id,
         )
-        listening, speaking = settings.listening, settings.speaking
-        noise = turns = gate = None
-        if listening is not None:
-            noise = noise_config(world, settings)
-            turns = turns_config(world, settings, noise)
-            gate = {"is_locked": self._is_locked, "policy": world.interruption.block_stt}
-        self._graph = build(
-            plain_call(
-                listening=None
-                if listening is None
-                else {
-                    "listener": listening,
-                    "source": noise["format"] if noise else listening.settings.format,
-                },
-                speaking=None
-                if speaking is None
-                else {
-                    "speaker": speaking,
-                    "flush_delay_s": world.limits.flush_delay_ms / 1000,
-                },
-                gate=gate,
-                turns=turns,
-                noise=noise,
-                hears_audio=turns is not None and turns["detector"] is not None,
-            ),
-            KINDS,
-            surroundings,
+        definition = _definition(world, settings, self._is_locked)
+        self._graph = build(definition, KINDS, surroundings)
+        self._audio_in = (
+            self._graph.entry("audio_input") if settings.listening is not None else None
         )
-        self._audio_in = self._graph.entry("audio_input") if listening is not None else None
-        self._text_in = self._graph.entry("text_input") if speaking is not None else None
+        self._text_in = self._graph.entry("text_input") if settings.speaking is not None else None
 
     @property
     def stream_id(self) -> str:
@@ -232,3 +209,23 @@ class Call:
                 stream_id=self._settings.stream_id,
                 call=outlet.__name__,
             )
+
+
+def _definition(world: World, settings: CallSettings, is_locked: Callable[[], bool]) -> Definition:
+    """The graph of a call that brings none of its own."""
+    hearing: dict[str, Any] = {}
+    listening, speaking = settings.listening, settings.speaking
+    if listening is not None:
+        noise = noise_config(world, settings)
+        turns = turns_config(world, listening, settings, noise)
+        source = noise["format"] if noise else listening.settings.format
+        hearing = {
+            "listening": {"listener": listening, "source": source},
+            "gate": {"is_locked": is_locked, "policy": world.interruption.block_stt},
+            "turns": turns,
+            "noise": noise,
+            "hears_audio": turns["detector"] is not None,
+        }
+    flush_delay_s = world.limits.flush_delay_ms / 1000
+    voice = None if speaking is None else {"speaker": speaking, "flush_delay_s": flush_delay_s}
+    return plain_call(speaking=voice, **hearing)
