@@ -215,6 +215,14 @@ class ConfigureTests(SessionCase):
         self.dialler.is_slow = False
         self.ready()
 
+    def test_one_error_for_many(self) -> None:
+        """Calls that wait for the same thing get the same text when it fails."""
+        error = ProviderLost("ears", "down")
+        self.dialler.errors["ears"] = error
+        for _ in range(2):
+            self.failureResultOf(self.new_session().configure(both()), ProviderLost)
+        self.assertEqual(error.message, "Failed to start voice manager: down")
+
     def test_never_ready(self) -> None:
         """Providers that do not become ready in time end the config; the dialling stops (S-VM-01)."""
         self.session = self.new_session(limits=CallLimits(ready_s=5))
@@ -406,6 +414,12 @@ class ListenTests(SessionCase):
         )
         self.assertEqual(self.session.figures["dropped"], 50)
 
+    def test_reconnected(self) -> None:
+        """A connection that was made again is for the figures, not for the caller."""
+        self.ready()
+        self.ears.tell(wire.Restored(1.5))
+        self.assertEqual((self.caller.got, self.session.figures["reconnects"]), ([], 1))
+
     def test_congested(self) -> None:
         """A slow recogniser holds the caller back instead of filling memory (S-VM-07)."""
         self.ready()
@@ -523,6 +537,22 @@ class SpeakTests(SessionCase):
         self.mouth.tell(wire.SpokenAll())
         self.assertEqual(self.caller.got, [("audio", FRAME), ("audio", FRAME), ("spoken_all",)])
         self.assertEqual(self.session.figures["utterances"], 1)
+
+    def test_completion_comes_last(self) -> None:
+        """When a completion is told, the call is free already: the caller may act on it right then (VM-08)."""
+        self.ready()
+        self.session.say("Listen.", allow_interruption=False)
+
+        def go_on(*what: Any) -> None:
+            self.caller.on_call = None
+            self.session.say("Next.")
+            self.session.clear()
+
+        self.caller.on_call = go_on
+        self.mouth.tell(wire.SpokenAll())
+        self.assertEqual(self.caller.got, [("spoken_all",)])
+        self.assertEqual(self.session.figures["cleared"], 1)
+        self.assertEqual(self.session.figures["clears_refused"], 0)
 
     def test_answer_from_memory(self) -> None:
         """Speech that is there at once, as from the cache, reaches the caller like any other (D-47, D-44)."""

@@ -6,9 +6,11 @@ from collections import Counter
 class Figures:
     """Counts and durations of one call, all its configs together.
 
-    Names of counts: ``results``, ``finals``, ``utterances``, ``cleared``, ``clears_refused``, ``errors``,
-    ``dropped`` (pieces of audio nobody could take), ``unfiltered`` (milliseconds the noise filter let pass),
-    ``suppressed`` (results during protected speech) and ``forced_<method>``.
+    Names of counts: ``results``, ``finals``, ``forced_<method>`` (ends of turns by our own timing),
+    ``duplicates`` (repeated ends of turns that were dropped), ``suppressed`` (results during protected speech),
+    ``utterances``, ``cleared``, ``clears_refused``, ``reconnects`` (of the recogniser), ``errors``,
+    ``dropped`` (the caller's audio nobody could take), ``late`` (speech nobody wanted any more) and
+    ``unfiltered_ms`` (audio that the noise filter let pass).
     """
 
     def __init__(self, started_at: float) -> None:

@@ -153,6 +153,8 @@ class Call:
                 self._tell(self._outlet.transcript, value)
             case wire.Failed(error):
                 self._stt_error(error)
+            case wire.Restored():
+                self._figures.add("reconnects")
             case wire.Lost(error):
                 self._congested(False)
                 self._stt_error(error)

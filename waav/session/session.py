@@ -228,8 +228,10 @@ def _name(half: Listening | Speaking | None) -> str:
 
 def _explained(what: str, error: WaavError) -> WaavError:
     """The same error, its text beginning with what failed (contract.md 3.4)."""
-    error.message = f"{what}: {error.message}"
-    error.args = (error.message,)
+    # Calls that waited for one model fail with one error.
+    if not error.message.startswith(what):
+        error.message = f"{what}: {error.message}"
+        error.args = (error.message,)
     return error
 
 
