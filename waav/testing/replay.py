@@ -10,7 +10,8 @@ Besides what ``rules`` describes, a route of kind
 ``socket``  has ``messages`` (what a text frame of a ``type`` means: ``keep_alive``, ``finalize``, ``finish``,
             ``ignore``), ``hello``, ``goodbye`` (lists of messages), ``results`` (templates ``interim``, ``final``,
             ``speech_final``, ``finalized``, ``utterance_end``), ``word`` (template), ``idle_s``, ``idle_close``,
-            ``bad_close`` (code and reason), ``ear`` (where its numbers stand in the query)
+            ``bad_close`` (code and reason), ``ear`` (under which names the query has ``endpointing``,
+            ``utterance_end``, ``interims``, ``encoding``, ``sample_rate`` and ``channels``; ``..._default``)
 ``upload``  has ``file``, ``max_bytes``, ``min_s``, ``answer_format`` (where its name stands) and ``answers``
 ``speech``  has ``text``, ``voice``, ``encoding``, ``container``, ``rate_hz`` (where they stand), ``formats`` (how
             the vendor's names are meant), ``default``, ``headers``

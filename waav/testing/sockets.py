@@ -46,7 +46,7 @@ class Recogniser(WebSocketServerProtocol):
         self._lead = b""
         self._next_bytes = 0
         self._hearing: Hearing | None = None
-        self._format = _format(query)
+        self._format = _format(query, self.about.get("ear", {}))
         self._cut_s = self.server.cuts_s.pop(0) if self.server.cuts_s else None
         self._sequence = 0
 
@@ -233,8 +233,11 @@ def _name(heard: Heard) -> str:
     return "finalized" if heard.from_finalize else "final"
 
 
-def _format(query: Mapping[str, list[str]]) -> AudioFormat:
+def _format(query: Mapping[str, list[str]], names: Mapping[str, str]) -> AudioFormat:
     """How the handshake describes the audio; containers, which it does not describe, count as 16 kHz linear16."""
-    encoding = _ENCODINGS.get(query.get("encoding", ["linear16"])[0], "linear16")
-    rate_hz = int(query.get("sample_rate", ["16000"])[0])
-    return AudioFormat(encoding, rate_hz, int(query.get("channels", ["1"])[0]))
+
+    def value(name: str, default: str) -> str:
+        return query.get(names.get(name, name), [default])[0]
+
+    encoding = _ENCODINGS.get(value("encoding", "linear16"), "linear16")
+    return AudioFormat(encoding, int(value("sample_rate", "16000")), int(value("channels", "1")))

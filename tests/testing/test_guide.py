@@ -1,0 +1,46 @@
+"""``docs/writing-a-provider.md``: what it shows is taken out of it and run, its own tests included."""
+
+import atexit
+import importlib
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import twisted.plugins
+from waav.registry import Registry
+
+GUIDE = Path(__file__).parents[2] / "docs" / "writing-a-provider.md"
+FILES = dict(re.findall(r"```\w+ file=(\S+)\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
+
+_folder = Path(tempfile.mkdtemp(prefix="waav-guide-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+for _name, _text in FILES.items():
+    (_folder / _name).write_text(_text, "utf-8")
+sys.path.insert(0, str(_folder))
+_tests = importlib.import_module("test_acme")
+sys.path.remove(str(_folder))
+
+AcmeListenTests = _tests.AcmeListenTests
+AcmeSpeakTests = _tests.AcmeSpeakTests
+
+
+class GuideTests(SynchronousTestCase):
+    def test_everything_is_there(self) -> None:
+        """Following the guide yields a provider with recordings, rules and tests (F-318, STT-04)."""
+        self.assertEqual(
+            sorted(FILES),
+            ["acme-listen.jsonl", "acme-speak.jsonl", "acme.py", "acme.rules.json", "test_acme.py"],
+        )
+
+    def test_found_as_a_plugin(self) -> None:
+        """The module of the guide, put where it says, is found under its name and its alias (F-318)."""
+        folder = Path(self.mktemp()) / "twisted" / "plugins"
+        folder.mkdir(parents=True)
+        (folder / "acme.py").write_text(FILES["acme.py"], "utf-8")
+        self.patch(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(folder.resolve())])
+        self.addCleanup(sys.modules.pop, "twisted.plugins.acme", None)
+        self.assertEqual(Registry.discover().find("Acme-Speech").title, "Acme")
