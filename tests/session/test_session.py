@@ -16,6 +16,7 @@ from tests.session.fakes import (
     listening_provider,
     speaking_provider,
 )
+from tests.speech.test_duration import MP3, OGG_OPUS, WAV, mp3, opus
 from waav.errors import (
     BadRequest,
     ConfigError,
@@ -33,6 +34,7 @@ from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalS
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
+from waav.speech.wav import pack
 from waav.speech.wire import Transcript
 
 DISABLED = "Audio processing is disabled. Send config message with audio=true first."
@@ -625,17 +627,31 @@ class SpeakTests(SessionCase):
         self.assertEqual(self.session.figures["cleared"], 1)
 
     def test_true_duration(self) -> None:
-        """The lock lasts as long as the audio does, whatever its format (VM-05, D-43)."""
-        mulaw = AudioFormat("mulaw", 8000)
-        self.ready(both(speaking=speaking(format=mulaw)))
-        self.session.say("Listen.", allow_interruption=False)
-        self.mouth.speak(mulaw, b"\xff" * 8000)
-        self.mouth.tell(wire.SpokenAll())
-        self.clock.advance(0.99)
-        self.ears.tell(Transcript("no", True))
-        self.clock.advance(0.02)
-        self.ears.tell(Transcript("yes", True))
-        self.assertEqual([one.text for one in self.caller.of("transcript")], ["yes"])
+        """The lock lasts as long as the audio does, in every format, in whatever pieces it comes (VM-05, D-43,
+        S-VM-41)."""
+        for format, data, seconds in (
+            (AudioFormat("linear16", 48000, 2), bytes(192000), 1.0),
+            (AudioFormat("mulaw", 8000), b"\xff" * 8000, 1.0),
+            (MP3, mp3(100), 2.612),
+            (OGG_OPUS, opus(2), 2.0),
+            (WAV, pack(AudioFormat("linear16", 24000), bytes(48000)), 1.0),
+        ):
+            chosen = speaking(format=format)
+            chosen = replace(chosen, settings=replace(chosen.settings, wants_format=True))
+            self.caller.got.clear()
+            self.session = self.new_session()
+            self.ready(both(speaking=chosen))
+            self.session.say("Listen.", allow_interruption=False)
+            self.mouth.speak(format, *(data[at : at + 1000] for at in range(0, len(data), 1000)))
+            self.mouth.tell(wire.SpokenAll())
+            self.assertEqual(b"".join(self.caller.of("audio")), data)
+            self.clock.advance(seconds * 0.95)
+            self.ears.tell(Transcript("no", True))
+            self.clock.advance(seconds * 0.1)
+            self.ears.tell(Transcript("yes", True))
+            heard = [one.text for one in self.caller.of("transcript")]
+            self.assertEqual(heard, ["yes"], format)
+            self.successResultOf(self.session.hang_up())
 
     def test_buffered(self) -> None:
         """With ``buffer``, the last final during protected speech comes right after it (S-VM-33)."""
