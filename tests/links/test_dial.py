@@ -1,6 +1,8 @@
 """The dialler over real sockets on loopback."""
 
 import datetime
+import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
@@ -219,6 +223,41 @@ class TlsTests(DialCase):
         link.pause()
         link.send(wire.Clear())
         await until(lambda: vendor.gone == ["a"])
+
+    async def test_a_vendor_that_does_not_take_the_goodbye(self) -> None:
+        """A vendor that only sends, and never reads our goodbye, is cut off all the same."""
+        private, public = certificate("localhost")
+        path = self.mktemp()
+        Path(path).write_bytes(private.dumpPEM() + private.privateKey.dump(FILETYPE_PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        listening.settimeout(5)
+
+        def serve() -> str:
+            """Blocks, in a thread: sends until the connection breaks."""
+            with context.wrap_socket(listening.accept()[0], server_side=True) as peer:
+                peer.settimeout(3)
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n")
+                try:
+                    while True:
+                        peer.sendall(bytes(65536))
+                except TimeoutError:
+                    return "still connected"
+                except OSError:
+                    return "cut off"
+
+        served = deferToThread(serve)
+        url = f"https://localhost:{listening.getsockname()[1]}/"
+        link = await self.trusting(public).open("acme", lambda: Say(url), self.sink)
+        link.send(wire.Speak("a"))
+        await until(lambda: self.sink.audio)
+        link.pause()
+        await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+        link.abort()
+        self.assertEqual(await served, "cut off")
 
 
 class ChoiceTests(DialCase):

@@ -63,6 +63,7 @@ class Model:
             yield from self._answer(outgoing)
         except GeneratorExit:
             self.left_early += 1
+            self.threads.add(threading.get_ident())
             raise
         finally:
             self.busy -= 1
@@ -357,6 +358,7 @@ class PauseTests(EngineCase):
         self.assertEqual(len(self.sink.events), 1)
         self.assertIn(b"new", self.sink.audio)
         self.assertEqual(self.model.left_early, 1)
+        self.assertNotIn(threading.get_ident(), self.model.threads)
 
 
 class QueueTests(EngineCase):

@@ -538,6 +538,23 @@ class FailureTests(HttpCase):
         self.assertIsInstance(error, errors.WireError)
         self.assertEqual(len(self.vendor.texts), 1)
 
+    async def test_a_fault_of_ours_is_a_failure_of_one_text(self) -> None:
+        """A text we stumble over is reported without inner details, the next is spoken."""
+        link = await self.link()
+
+        def stumble(event: wire.Event) -> None:
+            self.sink.on_event = None
+            raise ZeroDivisionError("inner detail")
+
+        self.sink.on_event = stumble
+        link.send(wire.Speak("a"))
+        link.send(wire.Speak("b"))
+        await self.spoken(2)
+        (failed,) = self.sink.of(wire.Failed)
+        self.assertEqual(str(failed.error), "acme: the request failed")
+        self.assertEqual(len(self.sink.of(wire.SpokenAll)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     async def test_limits_in_time(self) -> None:
         """A silent vendor is given up: before its first byte, between two, and altogether. (S-TTS-52)"""
 

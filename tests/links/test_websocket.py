@@ -279,6 +279,36 @@ class TalkTests(LinkCase):
         self.assertEqual(len(self.vendor.servers), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_nothing_of_a_dropped_connection_is_heard(self) -> None:
+        """What came in the same packet as the error that ended a connection belongs to nobody."""
+        link = self.opened(resumes=True)
+        client = self.vendor.client
+        self.vendor.server.say(type="error", kind="ProviderBusy", message="overloaded")
+        self.vendor.flush()
+        # On a real socket Autobahn goes on with the rest of the packet; in memory the abort is immediate.
+        client.onMessage(b'{"type": "text", "text": "stale", "end_s": 0.0}', False)
+        self.vendor.advance(1)
+        self.assertEqual(self.sink.finals, [])
+        self.assertEqual(self.sink.of(wire.Restored), [wire.Restored(0.0)])
+        self.end(link)
+
+    def test_a_fault_in_taking_an_event_does_not_end_the_call(self) -> None:
+        """One message we stumble over is logged, the next is heard."""
+        link = self.opened()
+
+        def stumble(event: wire.Event) -> None:
+            raise ZeroDivisionError
+
+        self.sink.on_event = stumble
+        self.vendor.server.say(type="text", text="one")
+        self.vendor.flush()
+        self.sink.on_event = None
+        self.vendor.server.say(type="text", text="two")
+        self.vendor.flush()
+        self.assertEqual(self.sink.finals, ["one", "two"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.end(link)
+
     def test_pause_stops_reading(self) -> None:
         """A caller who cannot take more leaves the vendor's words in the network."""
         link = self.opened()
