@@ -56,34 +56,41 @@ class NameTests(SynchronousTestCase):
 class CoroutineTests(SynchronousTestCase):
     def test_async_tests_are_run(self) -> None:
         """An ``async def`` test of a SynchronousTestCase would pass without running; there is none."""
-        parents: dict[str, list[str]] = {}
-        found: list[tuple[Path, ast.ClassDef]] = []
-        for path, tree in modules("tests", "waav/testing"):
-            for one in classes(tree):
-                parents[one.name] = base_names(one)
-                found.append((path, one))
+        parsed = dict(modules("tests", "waav/testing"))
         wrong = [
             f"{path}: {one.name}.{method.name}"
-            for path, one in found
-            if self.is_synchronous(one.name, parents)
+            for path, tree in parsed.items()
+            for one in classes(tree)
+            if "SynchronousTestCase" in self.ancestors(one.name, path, parsed)
             for method in one.body
             if isinstance(method, ast.AsyncFunctionDef)
             and method.name.startswith(("test", "setUp", "tearDown"))
         ]
         self.assertEqual(wrong, [])
 
-    def is_synchronous(self, name: str, parents: dict[str, list[str]]) -> bool:
-        """Whether a class, or one it is made from, is a SynchronousTestCase and none a TestCase."""
-        seen, waiting = set(), [name]
-        while waiting:
-            one = waiting.pop()
-            if one not in seen:
-                seen.add(one)
-                waiting += parents.get(one, [])
-        return "SynchronousTestCase" in seen and "TestCase" not in seen
+    def ancestors(self, name: str, path: Path, parsed: dict[Path, ast.Module]) -> set[str]:
+        """The names of all classes that a class of that file is made from, itself included."""
+        found = {name}
+        for one in classes(parsed[path]):
+            if one.name == name:
+                for base in base_names(one):
+                    found |= self.ancestors(base, path, parsed)
+                return found
+        for node in ast.walk(parsed[path]):
+            if isinstance(node, ast.ImportFrom) and any(one.name == name for one in node.names):
+                other = ROOT / f"{(node.module or '').replace('.', '/')}.py"
+                if other in parsed:
+                    return found | self.ancestors(name, other, parsed)
+        return found
 
-    def test_asynchronous_setups_are_waited_for(self) -> None:
-        """``async def`` set-ups and clean-ups of a TestCase are coroutines that trial runs: they must not be Deferred chains of inlineCallbacks."""
+    def test_the_rule_finds_what_it_forbids(self) -> None:
+        """The rule above sees an async test, also where the case is inherited."""
+        text = "class A(SynchronousTestCase): ...\nclass B(A):\n    async def test_x(self): ..."
+        path = Path("x.py")
+        self.assertIn("SynchronousTestCase", self.ancestors("B", path, {path: ast.parse(text)}))
+
+    def test_inline_callbacks_are_not_used(self) -> None:
+        """There is one kind of coroutine: no inlineCallbacks, no returnValue, no ensureDeferred."""
         wrong = []
         for path, tree in modules("waav", "tests", "bench"):
             for node in ast.walk(tree):

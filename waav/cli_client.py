@@ -88,9 +88,7 @@ class Gateway:
     def __init__(self, reactor: Any, address: Address) -> None:
         self._reactor = reactor
         self._address = address
-        self._http = treq.client.HTTPClient(
-            Agent(reactor, connectTimeout=DIAL_S)  # type: ignore[no-untyped-call]
-        )
+        self._http = treq.client.HTTPClient(Agent(reactor, connectTimeout=DIAL_S))
 
     async def get(self, path: str) -> Any:
         """The JSON of a GET."""
@@ -139,7 +137,7 @@ class Call(WebSocketClientProtocol):
 
     Attributes:
         on_message: told every JSON message.
-        opened: fires when the connection is up; fails if it cannot be made.
+        up: fires when the connection is up; fails if it cannot be made.
     """
 
     def __init__(
@@ -147,9 +145,9 @@ class Call(WebSocketClientProtocol):
     ) -> None:
         super().__init__()
         self.on_message = on_message
-        self.opened = opened
-        self.is_closed = False
-        self._closed: list[Deferred[str]] = []
+        self.up = opened
+        self.is_gone = False
+        self._farewells: list[Deferred[str]] = []
 
     _room: Deferred[None] | None = None
     _is_full = False
@@ -160,8 +158,8 @@ class Call(WebSocketClientProtocol):
         transport.registerProducer(self, True)
 
     def onOpen(self) -> None:
-        if not self.opened.called:
-            self.opened.callback(self)
+        if not self.up.called:
+            self.up.callback(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if not isBinary:
@@ -169,10 +167,10 @@ class Call(WebSocketClientProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         why = reason or (f"code {code}" if code is not None else "connection lost")
-        if not self.opened.called:
-            self.opened.errback(Refused(f"the gateway refused the connection: {why}"))
-        self.is_closed = True
-        closed, self._closed = self._closed, []
+        if not self.up.called:
+            self.up.errback(Refused(f"the gateway refused the connection: {why}"))
+        self.is_gone = True
+        closed, self._farewells = self._farewells, []
         for waiter in closed:
             waiter.callback(why)
         self.resumeProducing()
@@ -180,7 +178,7 @@ class Call(WebSocketClientProtocol):
     def closed(self) -> Deferred[str]:
         """Fires with the reason when the connection is gone."""
         waiter: Deferred[str] = Deferred()
-        self._closed.append(waiter)
+        self._farewells.append(waiter)
         return waiter
 
     def pauseProducing(self) -> None:
@@ -226,9 +224,7 @@ async def call(
 ) -> Call:
     """Connect to ``/ws`` of a gateway."""
     opened: Deferred[Call] = Deferred()
-    factory: Any = WebSocketClientFactory(  # type: ignore[no-untyped-call]
-        address.url("ws", "/ws"), reactor=reactor
-    )
+    factory: Any = WebSocketClientFactory(address.url("ws", "/ws"), reactor=reactor)
     factory.setProtocolOptions(openHandshakeTimeout=HANDSHAKE_S, closeHandshakeTimeout=2)
     factory.protocol = lambda: Call(on_message, opened)
     endpoint: IStreamClientEndpoint = HostnameEndpoint(

@@ -254,7 +254,7 @@ def _too_late(_: object, timeout_s: float) -> None:
 
 
 def _check(call: Call) -> None:
-    if call.is_closed:
+    if call.is_gone:
         raise Refused("the gateway closed the connection")
 
 
@@ -277,7 +277,7 @@ async def listen(reactor: Any, address: Address, wanted: Listen, out: TextIO, er
         try:
             await session.run(connection, provider)
         finally:
-            if not connection.is_closed:
+            if not connection.is_gone:
                 await connection.hang_up()
     finally:
         screen.done()

@@ -13,9 +13,9 @@ def install_reactor() -> None:
     try:
         import uvloop
     except ImportError:
-        asyncioreactor.install()  # type: ignore[no-untyped-call]
+        asyncioreactor.install()
     else:
-        asyncioreactor.install(uvloop.new_event_loop())  # type: ignore[no-untyped-call]
+        asyncioreactor.install(uvloop.new_event_loop())
 
 
 def twistd_arguments(options: argparse.Namespace) -> list[str]:
@@ -43,11 +43,11 @@ def serve(options: argparse.Namespace) -> int:
     # Only now: twistd's modules import the reactor.
     from twisted.scripts import twistd as runner
 
-    twistd: Any = runner.ServerOptions()  # type: ignore[attr-defined, no-untyped-call]
+    twistd: Any = runner.ServerOptions()  # type: ignore[no-untyped-call, attr-defined]
     try:
         twistd.parseOptions(twistd_arguments(options))
     except usage.UsageError as error:
         sys.stderr.write(f"waav serve: {error}\n")
         return 2
-    runner.runApp(twistd)  # type: ignore[no-untyped-call]
+    runner.runApp(twistd)
     return 0

@@ -54,7 +54,7 @@ def addresses(host: str, port: int) -> tuple[str, bool]:
 def _listen(values: Values) -> Findings:
     for text in values["server.listen"]:
         try:
-            serverFromString(object(), text)  # type: ignore[no-untyped-call]
+            serverFromString(object(), text)
         except Exception as error:
             # Whatever an endpoint parser raises, plugins included, means: not an endpoint.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -56,7 +56,7 @@ class Gateway(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """Stop everything. One part that fails does not keep the others from stopping."""
-        Service.stopService(self)  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -113,7 +113,8 @@ class Listener(Service):
             reason = getattr(error, "strerror", None) or error
             line = f"cannot listen on {self._where}: {reason}"
             self._log.critical("{line}", line=line)
-            sys.stderr.write(f"waav: {line}\n")
+            # Not sys.stderr: twistd has made that part of the log.
+            print(f"waav: {line}", file=sys.__stderr__)
             raise SystemExit(PORT_TAKEN)
 
     def startService(self) -> None:

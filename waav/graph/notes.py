@@ -24,8 +24,8 @@ class Notes:
             return
         self._seen.add(message)
         self._log.warn(
-            "{stream_id}: {provider} warns: {text}",
+            "{stream_id}: {provider} warns: {warning}",
             stream_id=self._stream_id,
             provider=self._provider,
-            text=message,
+            warning=message,
         )

@@ -37,7 +37,9 @@ class StoreFigures:
 class Store(Protocol):
     """Keeps values by key. Keys are any text; they are not stored readably."""
 
-    figures: StoreFigures
+    @property
+    def figures(self) -> StoreFigures:
+        """Counts since the start."""
 
     def get(self, key: str) -> Deferred[bytes | None]:
         """The value, or None when there is none (any more)."""

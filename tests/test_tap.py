@@ -1,0 +1,432 @@
+"""The service tree: what starts, in which order it stops, and what an operator reads."""
+
+import io
+import os
+import signal
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.threads import deferToThread
+from twisted.logger import globalLogPublisher
+from twisted.python import usage
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tests.certificates import write_pair
+from waav import __version__
+from waav.config import Loaded, load
+from waav.errors import ModelMissing
+from waav.gateway.calls import Calls
+from waav.gateway.settings import ServerSettings, TLSSettings
+from waav.ops.logs import LineObserver
+from waav.registry import Registry
+from waav.tap import Options, announce, build, check_models, chosen_observer, timers
+from waav.tap_services import Gateway, Listener, Models, Sessions, endpoints
+from waav.tasks import Tasks
+
+
+def loaded(case: SynchronousTestCase, text: str = "", **env: str) -> Loaded:
+    path = Path(case.mktemp())
+    path.write_text(text)
+    return load(Registry.discover(), path, environ=env)
+
+
+class Part(Service):
+    def __init__(self, name: str, told: list[str], *, fails: bool = False) -> None:
+        self.setName(name)
+        self.told = told
+        self.gone: Deferred[None] = Deferred()
+        self.fails = fails
+
+    def startService(self) -> None:
+        self.told.append(f"start {self.name}")
+
+    def stopService(self) -> Deferred[None]:
+        self.told.append(f"stop {self.name}")
+        if self.fails:
+            raise RuntimeError("cannot stop")
+        return self.gone
+
+
+class OrderTests(SynchronousTestCase):
+    def test_parts_stop_one_after_the_other(self) -> None:
+        """What started last stops first, and the next waits for it: vendors are there until calls have ended."""
+        told: list[str] = []
+        gateway = Gateway()
+        first, second = Part("first", told), Part("second", told)
+        first.setServiceParent(gateway)
+        second.setServiceParent(gateway)
+        gateway.startService()
+        stopped = gateway.stopService()
+        self.assertEqual(told, ["start first", "start second", "stop second"])
+        second.gone.callback(None)
+        self.assertEqual(told[-1], "stop first")
+        self.assertNoResult(stopped)
+        first.gone.callback(None)
+        self.successResultOf(stopped)
+
+    def test_a_part_that_cannot_stop(self) -> None:
+        """One part that fails to stop does not keep the others from stopping."""
+        told: list[str] = []
+        gateway = Gateway()
+        first, second = Part("first", told), Part("second", told, fails=True)
+        first.setServiceParent(gateway)
+        second.setServiceParent(gateway)
+        first.gone.callback(None)
+        gateway.startService()
+        self.successResultOf(gateway.stopService())
+        self.assertEqual(told[-1], "stop first")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class Connection:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.closed_with: int | None = None
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed_with = code
+        self.calls.remove(self)
+
+
+class SessionsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = MemoryReactorClock()
+        self.calls = Calls(self.clock)
+        self.service = Sessions(self.clock, self.calls, Tasks(), 30.0)
+        self.connection = Connection(self.calls)
+        self.calls.add(self.connection)
+        self.service.startService()
+
+    def test_calls_may_go_on(self) -> None:
+        """After a stop nobody new is welcome, live calls go on until the drain ends, then close with 1001 (S-CFG-20)."""
+        stopped = self.service.stopService()
+        self.assertFalse(self.calls.is_open)
+        self.clock.advance(29)
+        self.assertNoResult(stopped)
+        self.assertIsNone(self.connection.closed_with)
+        self.clock.advance(1)
+        self.assertEqual(self.connection.closed_with, 1001)
+        self.successResultOf(stopped)
+
+    def test_the_last_call_ends_the_stop(self) -> None:
+        """A stop waits no longer than the last call."""
+        stopped = self.service.stopService()
+        self.calls.remove(self.connection)
+        self.successResultOf(stopped)
+
+    def test_a_second_signal_ends_them_now(self) -> None:
+        """A second SIGTERM during the drain closes all calls at once; handlers are put back afterwards."""
+        before = signal.getsignal(signal.SIGTERM)
+        queue: list[Any] = []
+        self.clock.callFromThread = lambda what: queue.append(what)
+        stopped = self.service.stopService()
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(len(queue), 1)
+        queue[0]()
+        self.assertEqual(self.connection.closed_with, 1001)
+        self.successResultOf(stopped)
+        self.assertEqual(signal.getsignal(signal.SIGTERM), before)
+
+    def test_a_call_that_does_not_go(self) -> None:
+        """A connection that cannot be cleaned up does not keep the process alive for ever."""
+        self.connection.close = lambda code, reason: None  # type: ignore[method-assign]
+        stopped = self.service.stopService()
+        self.clock.advance(30)
+        self.clock.advance(10)
+        self.successResultOf(stopped)
+
+
+class SweepTests(SynchronousTestCase):
+    def test_the_cache_is_swept_now_and_then(self) -> None:
+        """Expired entries go at start and every sweep_seconds; a failed sweep is tried again."""
+        swept: list[float] = []
+        clock = Clock()
+
+        class Store:
+            def sweep(self) -> Deferred[int]:
+                swept.append(clock.seconds())
+                if len(swept) == 2:
+                    raise OSError("disk is gone")
+                return succeed(3)
+
+        service = timers(Store(), 60, clock)  # type: ignore[arg-type]
+        service.startService()
+        clock.advance(60)
+        clock.advance(60)
+        self.assertEqual(swept, [0, 60, 120])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        service.stopService()
+
+
+class OptionsTests(SynchronousTestCase):
+    def parse(self, *arguments: str, parent: dict[str, Any] | None = None) -> Options:
+        options = Options()
+        options.parent = parent  # type: ignore[assignment]
+        options.parseOptions([f"--env-file={self.mktemp()}", *arguments])
+        return options
+
+    def captured(self, *arguments: str) -> tuple[Any, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        self.patch(__import__("sys"), "stdout", out)
+        self.patch(__import__("sys"), "stderr", err)
+        error = self.assertRaises(SystemExit, self.parse, *arguments)
+        return error.code, out.getvalue(), err.getvalue()
+
+    def test_problems_are_lines(self) -> None:
+        """A configuration that cannot be used is exit code 1 and a line per problem (CFG-04, S-CFG-07)."""
+        path = Path(self.mktemp())
+        path.write_text("server: {port: x, hots: y}\n")
+        code, out, err = self.captured("-c", str(path))
+        self.assertEqual((code, out), (1, ""))
+        lines = err.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertTrue(lines[0].startswith("waav: server.hots: unknown key"), lines)
+        self.assertTrue(lines[1].startswith("waav: server.port: must be a whole number"), lines)
+
+    def test_check_config(self) -> None:
+        """--check-config shows what would be in effect and ends (S-CFG 1.11)."""
+        code, out, _ = self.captured("--check-config")
+        self.assertEqual(code, 0)
+        self.assertIn("server.port = 3001", out)
+
+    def test_version(self) -> None:
+        """--version is the package's version (OPS-02)."""
+        code, out, _ = self.captured("--version")
+        self.assertEqual((code, out), (0, f"waav {__version__}\n"))
+
+    def test_precedence(self) -> None:
+        """--config-precedence takes two words."""
+        self.assertRaises(usage.UsageError, self.parse, "--config-precedence", "dotenv")
+
+    def test_lenient(self) -> None:
+        """--lenient-config lets an unknown key pass with a warning (S-CFG-07)."""
+        path = Path(self.mktemp())
+        path.write_text("livekit: {url: x}\n")
+        options = self.parse("-c", str(path), "--lenient-config")
+        self.assertIn("livekit", options.loaded.notices[0])
+
+    def test_our_log_lines_go_where_twistd_logs(self) -> None:
+        """twistd is told to use our log lines, in its --logfile where one was given."""
+        log = self.mktemp()
+        twistd = {"logger": None, "logfile": log, "nodaemon": True}
+        self.parse(parent=twistd)
+        self.assertEqual(twistd["logger"], "waav.tap.chosen_observer")
+        observer = chosen_observer()
+        observer({"log_namespace": "waav", "log_format": "hello"})
+        self.assertIn("waav: hello", Path(log).read_text())
+
+    def test_an_observer_of_the_operators_choice_stays(self) -> None:
+        """--logger and --syslog of twistd are left alone."""
+        for twistd in ({"logger": "some.where", "nodaemon": True}, {"syslog": 1}):
+            before = dict(twistd)
+            self.parse(parent=twistd)
+            self.assertEqual(twistd, before)
+
+    def test_required_models(self) -> None:
+        """A required turn model that is not there stops the start and says what to do."""
+        config = loaded(
+            self,
+            f"turn_detection: {{enabled: true, required: true}}\nmodels: {{path: {self.mktemp()}}}",
+        ).config
+        error = self.assertRaises(ModelMissing, check_models, config)
+        self.assertIn("run waav init", error.message)
+
+
+class AnnounceTests(SynchronousTestCase):
+    def test_providers_by_name(self) -> None:
+        """The log says which providers can be used and which setting others lack, without a value (CFG-05)."""
+        out = io.StringIO()
+        observer = LineObserver(out)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        announce(loaded(self, DEEPGRAM_API_KEY="topsecret"), Registry.discover())
+        text = out.getvalue()
+        self.assertIn("providers that can be used: deepgram, local", text)
+        self.assertIn("provider openai lacks credentials: providers.openai.api_key", text)
+        self.assertNotIn("topsecret", text)
+
+
+class EndpointTests(SynchronousTestCase):
+    def test_addresses(self) -> None:
+        """Names, IPv4 and IPv6 are listened on with the configured backlog (F-005, F-040)."""
+        for host, shown, is_v6 in (
+            ("localhost", "http://127.0.0.1:4000", False),
+            ("0.0.0.0", "http://0.0.0.0:4000", False),
+            ("[::1]", "http://[::1]:4000", True),
+        ):
+            memory = MemoryReactorClock()
+            settings = ServerSettings(host=host, port=4000, backlog=7)
+            ((endpoint, where),) = endpoints(memory, settings)
+            self.assertEqual(where, shown)
+            endpoint.listen(None)
+            port, _, backlog, interface = memory.tcpServers[0]
+            self.assertEqual((port, backlog, ":" in interface), (4000, 7, is_v6))
+
+    def test_endpoint_strings(self) -> None:
+        """Listen strings replace host and port."""
+        memory = MemoryReactorClock()
+        settings = ServerSettings(listen=("tcp:5000:interface=127.0.0.1", "unix:/tmp/waav.sock"))
+        for endpoint, _ in endpoints(memory, settings):
+            endpoint.listen(None)
+        self.assertEqual(memory.tcpServers[0][0], 5000)
+        self.assertEqual(len(memory.unixServers), 1)
+
+
+class GatewayCase(TestCase):
+    """A whole gateway on the loopback interface."""
+
+    def start(self, text: str = "") -> Any:
+        head = "server: {host: 127.0.0.1, port: 0}\n" if "server:" not in text else ""
+        config = loaded(self, head + text)
+        gateway = build(reactor, config, Registry.discover())
+        self.patch(Models, "openings", lambda self: iter(()))
+        gateway.privilegedStartService()
+        gateway.startService()
+        self.addCleanup(gateway.stopService)
+        return gateway
+
+    def listener(self, gateway: Any) -> Listener:
+        (found,) = (one for one in gateway if isinstance(one, Listener))
+        return found
+
+    def port(self, gateway: Any) -> int:
+        port: Any = self.listener(gateway).port
+        return int(port.getHost().port)
+
+
+class StartTests(GatewayCase):
+    async def test_it_answers(self) -> None:
+        """The gateway of a default configuration answers on its port (F-036, F-042)."""
+        gateway = self.start()
+        answer = await deferToThread(get, self.port(gateway))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer)
+
+    async def test_small_frames_do_not_wait(self) -> None:
+        """Accepted sockets have no-delay set (F-040)."""
+        gateway = self.start()
+        port: Any = self.listener(gateway).port
+        option = port.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        self.assertTrue(option)
+        accepted: list[int] = []
+        original = port.factory.buildProtocol
+
+        def build_protocol(address: Any) -> Any:
+            protocol = original(address)
+            made = protocol.makeConnection
+
+            def connected(transport: Any) -> None:
+                accepted.append(transport.getTcpNoDelay())
+                made(transport)
+
+            protocol.makeConnection = connected
+            return protocol
+
+        self.patch(port.factory, "buildProtocol", build_protocol)
+        await deferToThread(get, self.port(gateway))
+        self.assertEqual(len(accepted), 1)
+        self.assertTrue(accepted[0])
+
+    async def test_a_port_that_is_taken(self) -> None:
+        """A taken port is one line and exit code 3, no traceback."""
+        gateway = self.start()
+        config = loaded(self, f"server: {{host: 127.0.0.1, port: {self.port(gateway)}}}")
+        err = io.StringIO()
+        self.patch(__import__("sys"), "__stderr__", err)
+        other = build(reactor, config, Registry.discover())
+        error = self.assertRaises(SystemExit, other.privilegedStartService)
+        self.assertEqual(error.code, 3)
+        self.assertEqual(len(err.getvalue().splitlines()), 1)
+        self.assertIn("Address already in use", err.getvalue())
+
+    async def test_it_stops_listening(self) -> None:
+        """After a stop the port is free again."""
+        gateway = self.start()
+        number = self.port(gateway)
+        await gateway.stopService()
+        with socket.socket() as probe:
+            self.assertNotEqual(probe.connect_ex(("127.0.0.1", number)), 0)
+
+
+def get(port: int, path: str = "/") -> bytes:
+    """The answer to a GET, in a thread."""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+def handshake(port: int, trust: Path, version: ssl.TLSVersion | None = None) -> tuple[bytes, bytes]:
+    """An HTTPS GET: the answer and the certificate that was shown, in a thread."""
+    context = ssl.create_default_context(cafile=str(trust))
+    if version is not None:
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.maximum_version = version
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        secure.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: secure.recv(4096), b""))
+        return answer, secure.getpeercert(binary_form=True) or b""
+
+
+class TLSTests(GatewayCase):
+    def tls(self) -> tuple[Any, Path, Path]:
+        cert, key = write_pair(Path(self.mktemp()))
+        gateway = self.start(
+            "server: {host: 127.0.0.1, port: 0, tls: {enabled: true, "
+            f"cert_path: {cert}, key_path: {key}}}}}"
+        )
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+        return gateway, cert, key
+
+    async def test_https(self) -> None:
+        """With a certificate the same port speaks HTTPS (F-006, F-052)."""
+        gateway, cert, _ = self.tls()
+        answer, _ = await deferToThread(handshake, self.port(gateway), cert)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer)
+
+    async def test_old_versions_are_refused(self) -> None:
+        """TLS 1.1 gets no connection (S-CFG-19)."""
+        gateway, cert, _ = self.tls()
+        try:
+            await deferToThread(handshake, self.port(gateway), cert, ssl.TLSVersion.TLSv1_1)
+        except (ssl.SSLError, OSError):
+            return
+        self.fail("TLS 1.1 was accepted")
+
+    async def test_a_new_certificate(self) -> None:
+        """After SIGHUP new connections get the certificate that the files hold now (S-CFG-19)."""
+        gateway, cert, key = self.tls()
+        _, before = await deferToThread(handshake, self.port(gateway), cert)
+        other_cert, other_key = write_pair(Path(self.mktemp()))
+        cert.write_bytes(other_cert.read_bytes())
+        key.write_bytes(other_key.read_bytes())
+        os.kill(os.getpid(), signal.SIGHUP)
+        await deferLater(reactor, 0)
+        await deferLater(reactor, 0)
+        _, after = await deferToThread(handshake, self.port(gateway), cert)
+        self.assertNotEqual(before, after)
+
+    async def test_a_broken_certificate(self) -> None:
+        """A certificate that cannot be read at SIGHUP leaves the old one in place (S-CFG-19)."""
+        gateway, cert, _ = self.tls()
+        trust = Path(self.mktemp())
+        trust.write_bytes(cert.read_bytes())
+        cert.write_text("broken")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await deferLater(reactor, 0)
+        await deferLater(reactor, 0)
+        answer, _ = await deferToThread(handshake, self.port(gateway), trust)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200"))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_settings(self) -> None:
+        """TLS is off unless it is switched on (F-006)."""
+        self.assertFalse(TLSSettings().enabled)
