@@ -18,6 +18,7 @@ from waav.errors import (
     ProviderError,
     ProviderLost,
     ProviderRefused,
+    TooMany,
     WireError,
 )
 from waav.graph.speak import Speak, speak
@@ -128,6 +129,36 @@ class QueueTests(SpeakCase):
         self.link.answer = answer
         self.link.tell(wire.SpokenAll())
         self.assertEqual(self.story, [("complete", one) for one in range(2000)])
+
+    def test_too_much(self) -> None:
+        """A caller that asks for more than anybody can speak is told so; what fits is spoken, and room comes back."""
+        node = self.node()
+        long = "x" * 100_000
+        for utterance in range(25):
+            node.receive(Say(utterance, long))
+        refused = [one for one in self.out if isinstance(one, Broken)]
+        self.assertTrue(refused)
+        self.assertIsInstance(refused[0].error, TooMany)
+        self.assertEqual(refused[-1].utterance, 24)
+        self.assertEqual(
+            self.story,
+            [(what, one.utterance) for one in refused for what in ("broken", "complete")],
+        )
+        self.out.clear()
+        node.receive(wire.Clear())
+        for utterance in range(25, 30):
+            node.receive(Say(utterance, long))
+        self.assertEqual(self.out, [])
+
+    def test_room_comes_back(self) -> None:
+        """Texts that have been spoken make room for others, however many there are."""
+        node = self.node(text_limit=200_000)
+        long = "x" * 100_000
+        for utterance in range(100):
+            node.receive(Say(utterance, long, flush=utterance % 2 == 0))
+            self.clock.advance(1)
+            self.link.tell(wire.SpokenAll())
+        self.assertEqual([one for one in self.out if isinstance(one, Broken)], [])
 
     def test_asked_while_connecting(self) -> None:
         """Text asked for before the connection stands waits for it."""

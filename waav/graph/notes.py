@@ -24,8 +24,8 @@ class Notes:
             return
         self._seen.add(message)
         self._log.warn(
-            "{stream_id}: {provider} warns: {warning}",
+            "{stream_id}: {provider} warns: {reason}",
             stream_id=self._stream_id,
             provider=self._provider,
-            warning=message,
+            reason=message,
         )

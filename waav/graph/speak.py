@@ -9,7 +9,14 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from waav.errors import BadRequest, ConfigError, ProviderError, ProviderRefused, WaavError
+from waav.errors import (
+    BadRequest,
+    ConfigError,
+    ProviderError,
+    ProviderRefused,
+    TooMany,
+    WaavError,
+)
 from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
 from waav.graph.notes import Notes
@@ -25,6 +32,12 @@ _SENTENCE_END = re.compile("[.!?…。！？]['\"’”)\\]]*$")
 
 # Answers that will be the same for every text: the key, the bill, the permission.
 _HOPELESS_STATUS = frozenset({401, 402, 403})
+
+# About twenty of the longest texts that /ws takes, or hours of speech. A caller that sends faster than anybody
+# can speak would otherwise fill the memory.
+MAX_QUEUED = 2_000_000
+# What a text costs besides its characters.
+QUEUED_EACH = 256
 
 
 class Speaker(Protocol):
@@ -56,6 +69,11 @@ class _Entry:
         self.pieces: deque[str] | None = None  # what is left to ask for, once its turn has come
         self.shape: Shape | None = None
 
+    @property
+    def cost(self) -> int:
+        """Share of ``MAX_QUEUED``."""
+        return sum(len(text) + QUEUED_EACH for text in self.texts)
+
 
 class Speak:
     """Receives ``Say`` and ``wire.Clear``; emits ``Piece``, ``Broken`` and ``Complete``.
@@ -84,6 +102,7 @@ class Speak:
         self._is_cut = is_cut
         self._notes = Notes(speaker.provider.name, surroundings.stream_id)
         self._queue: deque[_Entry] = deque()
+        self._queued = 0  # what the texts in the queue cost, all together
         self._held: _Entry | None = None  # the last of the queue, while it may grow
         self._holding: IDelayedCall | None = None
         self._current: _Entry | None = None
@@ -166,6 +185,11 @@ class Speak:
                 self._release()
             self._emit(Complete(say.utterance))
             return
+        cost = len(text) + QUEUED_EACH
+        if self._queued + cost > MAX_QUEUED:
+            self._tell([_Entry(say, text)], TooMany("too much text is waiting to be spoken"))
+            return
+        self._queued += cost
         held = self._held
         if held is not None and held.is_protected == say.is_protected:
             held.utterances.append(say.utterance)
@@ -210,6 +234,7 @@ class Speak:
             if not self._queue or self._queue[0] is self._held:
                 return False
             self._current = self._queue.popleft()
+            self._queued -= self._current.cost
         entry = self._current
         if entry.pieces is None:
             entry.pieces = self._pieces(" ".join(entry.texts))
@@ -283,6 +308,7 @@ class Speak:
         if _is_hopeless(error):
             failed.extend(self._queue)
             self._queue.clear()
+            self._queued = 0
             self._held = None
         self._tell(failed, error)
         self._pump()
@@ -307,6 +333,7 @@ class Speak:
     def _forget(self) -> None:
         self._generation += 1
         self._queue.clear()
+        self._queued = 0
         self._current = None
         self._is_in_flight = False
         self._held = None
