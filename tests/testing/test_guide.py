@@ -33,7 +33,15 @@ class GuideTests(SynchronousTestCase):
         """Following the guide yields a provider with recordings, rules and tests (F-318, STT-04)."""
         self.assertEqual(
             sorted(FILES),
-            ["acme-listen.jsonl", "acme-speak.jsonl", "acme.py", "acme.rules.json", "test_acme.py"],
+            [
+                "acme-broken.jsonl",
+                "acme-listen.jsonl",
+                "acme-refused.jsonl",
+                "acme-speak.jsonl",
+                "acme.py",
+                "acme.rules.json",
+                "test_acme.py",
+            ],
         )
 
     def test_found_as_a_plugin(self) -> None:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from waav.providers import _multipart
 from waav.speech import wav
+from waav.testing.recording import Recording
 from waav.testing.replay import ReplayServer
 from waav.testing.signal import Signal
 
@@ -218,6 +219,80 @@ class DeepgramRuleTests(ServerCase):
         self.assertEqual(
             (await self.ask(server, "POST", f"/v1/speak?{urlencode(good)}", b"Hello"))[0], 400
         )
+
+
+class PlayTests(ServerCase):
+    """The server playing one recording: it goes along only as long as the gateway keeps to it."""
+
+    def record(self, *steps: dict[str, Any]) -> Recording:
+        first = {"source": "invented", "date": "2026-11-25", "provider": "x", "verb": "listen"}
+        return Recording.read("x", "\n".join(json.dumps(one) for one in (first, *steps)))
+
+    async def test_socket(self) -> None:
+        """What was recorded is said in its turn; anything else ends the conversation and is written down."""
+        recording = self.record(
+            {
+                "open": f"ws://x/v1/listen?{urlencode(LISTEN)}",
+                "headers": {"Authorization": "Token k"},
+            },
+            {"got": {"text": "hello"}},
+            {"sent": {"text": "one"}},
+            {"got": {"binary": {"text": "two"}}},
+            {"sent": {"binary": {"text": "three"}}},
+        )
+        for last, code in ((b"three", 1000), (b"four", 1008)):
+            server = self.serve()
+            script = server.play(recording)
+            client = await self.connect(server)
+            client.sendMessage(b"one")
+            client.sendMessage(last, isBinary=True)
+            self.assertEqual((await client.factory.closed)[1], code)
+            self.assertEqual(client.factory.messages, [b"hello", b"two"])
+            self.assertEqual(len(server.deviations), 0 if code == 1000 else 1)
+            self.assertTrue(script.is_over)
+
+    async def test_wrong_address(self) -> None:
+        """Another address, query or credential than recorded is refused."""
+        for url, key in (
+            ("ws://x/v1/listen?a=b", "Token k"),
+            (f"ws://x/v2/listen?{urlencode(LISTEN)}", "Token k"),
+            (f"ws://x/v1/listen?{urlencode(LISTEN)}", "Token z"),
+        ):
+            server = self.serve()
+            server.play(self.record({"open": url, "headers": {"Authorization": key}}))
+            await self.assertFailure(Deferred.fromCoroutine(self.connect(server)), ConnectionError)
+            self.assertEqual(len(server.deviations), 1)
+
+    async def test_requests(self) -> None:
+        """Requests get their recorded answers in order; one too many, or another one, is refused."""
+        asked = {
+            "method": "POST",
+            "url": "https://x/say?a=b",
+            "headers": {"Authorization": "Token k"},
+            "body": {"json": {"t": 1}},
+        }
+        server = self.serve()
+        server.play(
+            self.record(
+                {"open": "https://x"},
+                {"sent": {"request": asked}},
+                {"got": {"head": 429, "body": {"text": "later"}}},
+                {"sent": {"request": asked}},
+                {"got": {"head": 200, "headers": {"x-a": "b"}}},
+                {"got": {"body": {"text": "some"}}},
+                {"got": {"body": {"text": "thing"}}},
+                {"got": {"end": True}},
+                {"sent": {"request": asked}},
+            )
+        )
+        self.assertEqual(
+            (await self.ask(server, "POST", "/say?a=b", b'{"t": 1}'))[:2], (429, b"later")
+        )
+        code, body, headers = await self.ask(server, "POST", "/say?a=b", b'{"t": 1}')
+        self.assertEqual((code, body, headers.getRawHeaders("x-a")), (200, b"something", ["b"]))
+        self.assertEqual((await self.ask(server, "POST", "/say?a=b", b'{"t": 2}'))[0], 400)
+        self.assertEqual((await self.ask(server, "POST", "/say?a=b", b'{"t": 1}'))[0], 400)
+        self.assertEqual(len(server.deviations), 2)
 
 
 class OpenAIRuleTests(ServerCase):

@@ -23,8 +23,8 @@ from waav.secret import Secret
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
-from waav.testing.player import Player
-from waav.testing.recording import Recording
+from waav.testing.player import Player, joined, same
+from waav.testing.recording import Recording, described
 from waav.testing.replay import ReplayServer
 from waav.testing.signal import Signal
 
@@ -52,6 +52,10 @@ class Events:
         waiting: Deferred[wire.Event] = Deferred()
         self._waiting.append((is_it, waiting))
         return waiting
+
+    def described(self) -> list[dict[str, Any]]:
+        """Everything as recordings write it down, without ``ready``."""
+        return [described(event) for event in self.all if not isinstance(event, wire.Ready)]
 
     @property
     def finals(self) -> str:
@@ -139,6 +143,53 @@ class ProviderContract:
         for recording in self.recordings():
             for size in (1, 3):
                 Player(recording, self.provider, piece_bytes=size).play()
+
+    async def test_recordings_over_sockets(self) -> None:
+        """The same recordings through the gateway's links and a real socket, the server playing the vendor."""
+        from twisted.internet import reactor
+
+        for recording in self.recordings():
+            if any(step.kind == "raises" for step in recording.steps):
+                continue  # an error ends or repeats a real conversation; the player has seen it
+            server, events = self.server(), Events()
+            script = server.play(recording)
+            dialler = Dialler(reactor, LinkSettings())
+            self.case().addCleanup(dialler.stop)
+            link = await dialler.open(
+                self.provider.name,
+                lambda one=recording, there=server: one.dialogue(self.provider, there.endpoint),  # type: ignore[misc]
+                events,
+            )
+            await self._replay(recording, link, events)
+            self.case().assertEqual(server.deviations, [], recording.name)
+            self.case().assertTrue(script.is_over, recording.name)
+
+    async def _replay(self, recording: Recording, link: Link, events: Events) -> None:
+        """Do what the recording says, each step when the events before it have come."""
+        expected: list[dict[str, Any]] = []
+        closing: Deferred[None] | None = None
+        for step in recording.steps:
+            if step.kind == "event" and step.value != "ready":
+                data = {"data": recording.data(step.rest["data"])} if "data" in step.rest else {}
+                expected.append({"event": step.value, **step.rest, **data})
+            elif step.kind == "do":
+                await self._reach(events, joined(expected), recording)
+                if step.value == "finish":
+                    closing = link.close()
+                else:
+                    link.send(recording.command(step))
+        await self._reach(events, joined(expected), recording)
+        await (closing or link.close())
+
+    async def _reach(
+        self, events: Events, expected: list[dict[str, Any]], recording: Recording
+    ) -> None:
+        while len(happened := joined(events.described())) < len(expected) or (
+            expected and len(happened[-1].get("data", b"")) < len(expected[-1].get("data", b""))
+        ):
+            await events.next(lambda event: True)
+        for one, other in zip(happened, expected, strict=True):
+            self.case().assertTrue(same(one, other), f"{recording.name}: {one} is not {other}")
 
     def test_unknown_option(self) -> None:
         """An option nobody knows is refused by name instead of being ignored."""

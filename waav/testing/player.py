@@ -115,13 +115,13 @@ class Player:
     def _compare_events(self, step: Step) -> None:
         if self._raised is not None:
             self._complain(step, f"raised {self._raised!r}")
-        happened = _joined([described(event) for event in self._events])
-        expected = _joined(self._expected)
+        happened = joined([described(event) for event in self._events])
+        expected = joined(self._expected)
         self._events, self._expected = [], []
         for number in range(max(len(happened), len(expected))):
             one = happened[number] if number < len(happened) else None
             other = expected[number] if number < len(expected) else None
-            if not _same(one, other):
+            if not same(one, other):
                 self._complain(step, f"gave {_short(one)} instead of {_short(other)}")
 
     def _shown(self, outgoing: wire.Outgoing) -> str:
@@ -133,7 +133,7 @@ class Player:
         raise Mismatch(f"{self._recording.name}:{step.line}: the dialogue {what}")
 
 
-def _joined(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def joined(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Audio cut differently is the same audio."""
     result: list[dict[str, Any]] = []
     for event in events:
@@ -148,12 +148,12 @@ def _format_of(event: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name != "data"}
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Equal, but for the last digits of numbers."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, float) and isinstance(other, int | float):
         return abs(one - other) < 1e-6
     return bool(one == other)

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.defer import Deferred
@@ -35,7 +35,9 @@ from waav.speech import wav
 from waav.speech.audio import AudioFormat
 from waav.testing import forms, rules
 from waav.testing.hearing import Hearing
+from waav.testing.recording import Recording
 from waav.testing.rules import Refused, Route
+from waav.testing.script import Deviation, Script
 from waav.testing.signal import Signal
 from waav.testing.sockets import Recogniser, Recognisers, tcp
 from waav.testing.tone import tone
@@ -113,7 +115,10 @@ class ReplayServer:
         self.keeps_frames = True
         self.routes = rules.load(folder)
         self.cuts_s: list[float] = []
+        self.greetings: list[str | bytes] = []
         self.is_stalled = False
+        self.script: Script | None = None
+        self.deviations: list[str] = []
         self.under_way: set[_Answer] = set()
         self._failures: list[tuple[int, bytes, Mapping[str, str]]] = []
         self._port: IListeningPort | None = None
@@ -143,6 +148,14 @@ class ReplayServer:
             answer.abort()
         for one in gone:
             await one
+
+    def play(self, recording: Recording) -> Script:
+        """From now on play the vendor's half of this recording and nothing else.
+
+        Whatever the gateway says differently is refused and stands in ``deviations``.
+        """
+        self.script = Script(recording)
+        return self.script
 
     # What goes wrong.
 
@@ -221,6 +234,8 @@ class _Root(Resource):
         if failure is not None:
             status, body, headers = failure
             return _answer(request, status, body, headers)
+        if self._server.script is not None:
+            return self._play(self._server.script, seen, request)
         route = self._server.route(seen.method, seen.path)
         if route is None:
             return _answer(request, 404, b"no such address", {})
@@ -229,6 +244,22 @@ class _Root(Resource):
         except Refused as refused:
             body = json.dumps(rules.fill(route.error, {"message": refused.message})).encode()
             return _answer(request, refused.status, body, {"content-type": "application/json"})
+
+    def _play(self, script: Script, seen: Seen, request: Request) -> Any:
+        query = urlencode(seen.query)
+        try:
+            if seen.headers.get("upgrade", "").lower() == "websocket":
+                self._server.greetings = script.open(seen.path, query, seen.headers)
+                return self._upgrade.render(request)
+            status, headers, body = script.answer(
+                seen.method, seen.path, query, seen.headers, seen.body
+            )
+        except Deviation as deviation:
+            self._server.deviations.append(str(deviation))
+            return _answer(request, 400, str(deviation).encode(), {})
+        request.setResponseCode(status)
+        _Answer(self._server, request, body, headers).start()
+        return NOT_DONE_YET
 
     def _serve(self, route: Route, seen: Seen, request: Request) -> Any:
         values = _values(route, seen)

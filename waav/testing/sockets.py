@@ -1,7 +1,7 @@
 """The WebSocket part of the replay server: a recogniser that hears a test signal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from waav.speech.audio import AudioFormat, Encoding
 from waav.testing import rules
 from waav.testing.hearing import Ear, Heard, Hearing
+from waav.testing.script import Deviation
 
 if TYPE_CHECKING:
     from waav.testing.replay import ReplayServer
@@ -34,7 +35,8 @@ class Recogniser(WebSocketServerProtocol):
         self.server: ReplayServer = self.factory.server
         query: Mapping[str, list[str]] = request.params
         self.query = query
-        self.route = self.server.route("GET", request.path)
+        self._script = self.server.script
+        self.route = None if self._script else self.server.route("GET", request.path)
         self.about = self.route.about if self.route else {}
         self.frames: list[str | bytes] = []
         self.close_code: int | None = None
@@ -59,6 +61,7 @@ class Recogniser(WebSocketServerProtocol):
         self._heard_at = self.server.reactor.seconds()
         if self._idle_s:
             self._idle = self.server.reactor.callLater(self._idle_s, self._check_idle)
+        self._say_all(self.server.greetings)
         for message in self.about.get("hello", ()):
             self._say(message, {})
 
@@ -66,6 +69,9 @@ class Recogniser(WebSocketServerProtocol):
         self._heard_at = self.server.reactor.seconds()
         if self.server.keeps_frames:
             self.frames.append(payload if isBinary else payload.decode())
+        if self._script is not None:
+            self._follow(payload if isBinary else payload.decode())
+            return
         if not isBinary:
             self._obey(payload)
             return
@@ -116,6 +122,24 @@ class Recogniser(WebSocketServerProtocol):
         """Send that text."""
         size = self.server.answering.fragment_bytes
         self.sendMessage(text.encode(), fragmentSize=size)  # type: ignore[no-untyped-call]
+
+    def _follow(self, message: str | bytes) -> None:
+        """Play the next part of a recording."""
+        assert self._script is not None
+        try:
+            self._say_all(self._script.hear(message))
+        except Deviation as deviation:
+            self.server.deviations.append(str(deviation))
+            self.shut(1008, "not in the recording")
+            return
+        if self._script.is_over:
+            self.shut(1000)
+
+    def _say_all(self, messages: Sequence[str | bytes]) -> None:
+        for message in messages:
+            is_text = isinstance(message, str)
+            data = message.encode() if isinstance(message, str) else message
+            self.sendMessage(data, isBinary=not is_text)  # type: ignore[no-untyped-call]
 
     def _hear(self, payload: bytes) -> None:
         """Something is due: the audio's place in the signal at first, results later, or a planned cut."""
