@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from twisted.internet import reactor
+from twisted.internet import reactor, ssl
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint
 from twisted.web.resource import Resource
 
 from waav.gateway.slots import Slots
@@ -52,13 +52,17 @@ class Client(WebSocketClientProtocol):
             self.sendMessage(json.dumps(message).encode())
 
 
-async def connect(port: int) -> Client:
-    """A client that is connected to ``/ws`` on this port."""
-    factory = WebSocketClientFactory(f"ws://127.0.0.1:{port}/ws", reactor=reactor)
+async def connect(port: int, *, is_secure: bool = False) -> Client:
+    """A client that is connected to ``/ws`` on this port. Over TLS it believes any certificate."""
+    scheme = "wss" if is_secure else "ws"
+    factory = WebSocketClientFactory(f"{scheme}://127.0.0.1:{port}/ws", reactor=reactor)
     factory.protocol = Client
     factory.opened = Deferred()
     factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0)
-    await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(factory)
+    endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+    if is_secure:
+        endpoint = SSL4ClientEndpoint(reactor, "127.0.0.1", port, ssl.CertificateOptions())
+    await endpoint.connect(factory)
     client = await factory.opened
     assert isinstance(client, Client)
     return client

@@ -35,6 +35,10 @@ class UpgradeTests(SynchronousTestCase):
         for header in ("extensions", "protocol:", "server:"):
             self.assertNotIn(header, visitor.head.lower())
 
+    def test_small_frames_leave_at_once(self) -> None:
+        """Speech is not held back by Nagle's algorithm."""
+        self.assertTrue(Desk().visit().transport.no_delay)
+
     def test_not_a_websocket(self) -> None:
         """A handshake without a key is refused and leaves nothing behind. (SRV-03)"""
         stand = Desk()
@@ -391,6 +395,27 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual([each[1] for each in call.told[1:]], [bytes([n]) for n in range(5)])
         self.assertFalse(visitor.is_read)
 
+    def test_provider_that_is_full_for_a_moment(self) -> None:
+        """Thousands of waiting pieces that each fill the provider briefly are all carried out."""
+        visitor = Desk().visit()
+        call = call_of(visitor)
+        call.holds_config = True
+        visitor.send(CONFIG)
+        for number in range(2000):
+            visitor.send(number.to_bytes(2, "big"))
+        hear = call.hear
+
+        def brief(data: bytes) -> None:
+            hear(data)
+            call.outlet.congested(True)
+            call.outlet.congested(False)
+
+        call.hear = brief  # type: ignore[method-assign]
+        call.configured()
+        self.assertEqual(
+            [int.from_bytes(each[1], "big") for each in call.told[1:]], list(range(2000))
+        )
+
 
 class TalkTests(SynchronousTestCase):
     def test_audio_in(self) -> None:
@@ -475,6 +500,8 @@ class TalkTests(SynchronousTestCase):
         self.assertEqual(visitor.ask(b"\0\0"), error(caller.NO_STT))
         visitor.send(b"\0\0")
         self.assertEqual(visitor.messages(), [])
+        visitor.ask({"type": "connect"})
+        self.assertEqual(visitor.ask(b"\0\0"), error(caller.NO_STT))
 
     def test_other_messages(self) -> None:
         """What needs parts that are not there says which. (F-083, D-26)"""
@@ -610,6 +637,15 @@ class BackPressureTests(SynchronousTestCase):
         self.empty()
         self.assertTrue(self.visitor.is_read)
 
+    def test_each_time_anew(self) -> None:
+        """Messages that a caller has read do not count against him later. (S-VM-64)"""
+        for _ in range(3):
+            self.fill()
+            for _ in range(2):
+                self.call.outlet.transcript(Transcript("a"))
+            self.empty()
+            self.assertTrue(self.visitor.is_read)
+
     def test_pings_of_somebody_who_does_not_read(self) -> None:
         """Pongs do not pile up for a caller who does not read."""
         self.fill()
@@ -679,6 +715,13 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(aborted, [])
         stand.clock.advance(0.2)
         self.assertEqual(aborted, [True])
+
+    def test_close_of_a_connection_that_is_not_read(self) -> None:
+        """The answer to our goodbye is read even where nothing was read before."""
+        visitor = Desk().configured()
+        call_of(visitor).outlet.congested(True)
+        visitor.protocol.close(1000, "bye")
+        self.assertTrue(visitor.is_read)
 
     def test_silence_after_close(self) -> None:
         """After a close frame nothing is sent and nothing carried out."""

@@ -119,6 +119,20 @@ class PingTests(SynchronousTestCase):
         pings = [each for each in advance(visitor, 61, 0.01) if each[0] == PING]
         self.assertEqual(len(pings), 6)
 
+    def test_stopped_by_a_ping(self) -> None:
+        """A connection that ends while it is pinged leaves no timer."""
+        clock = Clock()
+        activity = Activity(
+            clock,
+            WebSocketSettings(),
+            Random(1),
+            ping=lambda: activity.stop(),
+            idle=self.fail,
+            dead=self.fail,
+        )
+        clock.advance(31)
+        self.assertEqual(clock.getDelayedCalls(), [])
+
     def test_answered(self) -> None:
         """A client that answers pings stays open past the idle limit. (WS-03, S-VM-61)"""
         visitor = desk(idle_s=50.0, ping_s=20.0).visit()

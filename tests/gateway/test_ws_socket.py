@@ -20,7 +20,9 @@ from waav.session.call import Outlet, World
 
 
 class Raw(Protocol):
-    """Collects bytes until the end."""
+    """Collects bytes until the end of the headers."""
+
+    transport: Any
 
     def __init__(self) -> None:
         self.data = b""
@@ -28,6 +30,8 @@ class Raw(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.data += data
+        if b"\r\n\r\n" in self.data:
+            self.transport.loseConnection()
 
     def connectionLost(self, reason: Any = None) -> None:
         self.done.callback(self.data)
@@ -81,7 +85,7 @@ class SocketTests(TestCase):
         self.assertEqual(await client.gone, 1000)
 
     async def test_small_frames_leave_at_once(self) -> None:
-        """Speech is not held back by Nagle's algorithm."""
+        """Speech is not held back by Nagle's algorithm, behind twisted.web too."""
         await self.connect()
         (protocol,) = self.calls._live
         self.assertTrue(protocol.transport.getTcpNoDelay())  # type: ignore[attr-defined]
@@ -148,8 +152,15 @@ class SocketTests(TestCase):
                 await soon()
             self.assertEqual(self.slots.total, 0)
 
+    async def test_too_late(self) -> None:
+        """While the gateway stops, an upgrade is refused and takes no slot. (SRV-03, D-72)"""
+        await self.calls.stop(0)
+        answer = await self.raw("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+        self.assertIn(b" 500 ", answer)
+        self.assertEqual(self.slots.total, 0)
+
     async def raw(self, headers: str) -> bytes:
-        """What comes back for a handshake with these headers, until the connection is closed."""
+        """What comes back for a handshake with these headers."""
         got = Raw()
         await TCP4ClientEndpoint(reactor, "127.0.0.1", self.address).connect(
             Factory.forProtocol(lambda: got)

@@ -165,6 +165,15 @@ def desk(**changes: Any) -> Desk:
     return Desk(settings=replace(WebSocketSettings(), **changes))
 
 
+class Wire(StringTransport):
+    """Notes whether small writes leave at once."""
+
+    no_delay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+
 class Visitor:
     """The client's side of one connection: sends masked frames, reads what came back."""
 
@@ -180,7 +189,7 @@ class Visitor:
         self.protocol = protocol
         protocol.slot = slot
         self.desk = desk
-        self.transport = StringTransport(lenient=True)
+        self.transport = Wire(lenient=True)
         protocol.makeConnection(self.transport)
         protocol.dataReceived(
             (

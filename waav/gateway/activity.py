@@ -58,7 +58,6 @@ class Activity:
         """While we do not read from the caller, silence says nothing about it."""
         self._is_deaf = is_deaf
         if not is_deaf:
-            self._unanswered = 0
             self._heard_at = self._pinged_at = self._clock.seconds()
 
     def stop(self) -> None:

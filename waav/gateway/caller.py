@@ -158,7 +158,7 @@ class Caller:
         if self._is_draining:
             return
         self._is_draining = True
-        while self._waiting and not (self._is_configuring or self._is_congested or self._has_ended):
+        while self._waiting and not (self._is_configuring or self._is_congested):
             data, is_binary = self._waiting.popleft()
             self._waiting_bytes -= len(data) + ENTRY_BYTES
             self._take(data, is_binary)
