@@ -156,6 +156,13 @@ class SileroTests(SynchronousTestCase):
         """A telephone prompt is."""
         self.assertEqual(self.started(sounds.prompt("conf-userswilljoin")), 1)
 
+    def test_a_muted_microphone_costs_nothing(self) -> None:
+        """Silence is not even shown to the network, and it hears the next word as well as ever."""
+        probability = vad.silero()
+        self.assertEqual({probability(np.zeros(PIECE, np.float32)) for _ in range(50)}, {0.0})
+        audio = sounds.silence(2) + sounds.prompt("conf-userswilljoin")
+        self.assertEqual(self.started(audio), 1)
+
     def test_state_belongs_to_a_stream(self) -> None:
         """Two callers on one machine do not disturb each other's network."""
         pieces = np.split(vad.pcm16(sounds.prompt("conf-userswilljoin"))[: 60 * PIECE], 60)

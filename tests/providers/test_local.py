@@ -99,6 +99,15 @@ class ListenTests(SynchronousTestCase):
         expected = "Well don't go it is 7.30 Really"
         self.assertEqual(partial, [wire.Transcript(expected, end_s=1.0)])
 
+    def test_few_jobs(self) -> None:
+        """Twenty-millisecond frames become a job for a worker every 80 ms, and no byte is lost or moved."""
+        dialogue, audio = listening(), sounds.noise(1, 0.1)
+        sent = [out for frame in sounds.pieces(audio) for out in dialogue.send(wire.Audio(frame))]
+        self.assertEqual(len(sent), 12)
+        *rest, order = dialogue.send(wire.Finish())
+        self.assertEqual(order, '{"do": "finish"}')
+        self.assertEqual(b"".join(one for one in [*sent, *rest] if isinstance(one, bytes)), audio)
+
     def test_nothing_sent_for_nothing(self) -> None:
         """Empty audio is no job for a worker."""
         self.assertEqual(listening().send(wire.Audio(b"")), [])

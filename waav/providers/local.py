@@ -18,6 +18,8 @@ from waav.speech.audio import AudioFormat, AudioFrame
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings, Voice
 
 _DEFAULTS: Final = Rules()
+_JOB_BYTES: Final = 2048
+"""64 ms: every message is a job for a worker thread, and the voice activity network looks at 32 ms at a time."""
 LISTEN_OPTIONS = (
     Option("endpoint_ms", integer(200, 5000), "Silence that ends an utterance; 600."),
     Option(
@@ -44,18 +46,24 @@ class Listen:
         self.opening = wire.Opening(
             f"engine:{moonshine.MODEL}", finish_s=10.0, local=moonshine.local(rules)
         )
+        self._collected = b""
         # The model always punctuates; without it text comes as spoken words only.
         self._keeps_punctuation = settings.punctuation
 
     def send(self, command: wire.Command) -> list[wire.Outgoing]:
         match command:
-            case wire.Audio(data) if data:
-                return [data]
+            case wire.Audio(data):
+                self._collected += data
+                return self._taken() if len(self._collected) >= _JOB_BYTES else []
             case wire.Flush():
-                return ['{"do": "flush"}']
+                return [*self._taken(), '{"do": "flush"}']
             case wire.Finish():
-                return ['{"do": "finish"}']
+                return [*self._taken(), '{"do": "finish"}']
         return []
+
+    def _taken(self) -> list[wire.Outgoing]:
+        data, self._collected = self._collected, b""
+        return [data] if data else []
 
     def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
         told = json.loads(_text(incoming))
