@@ -5,8 +5,8 @@ Whoever receives a piece of it can tell where in the signal the piece belongs, a
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -91,24 +91,41 @@ class Signal:
 
     def encoded(self, audio: AudioFormat) -> bytes:
         """The whole signal in another headerless format, as our own conversion gives it."""
-        if audio == self.format:
-            return self.pcm
-        converter = Converter(self.format, audio)
-        return converter.feed(self.pcm) + converter.finish()
+        return _through(self, (audio,))
 
     def find(self, data: bytes, audio: AudioFormat | None = None) -> float | None:
         """Where in the signal ``data`` begins, in seconds; None if it is not from here.
+
+        Audio that came over the telephone, and has lost some of its accuracy there, is found too.
 
         Args:
             data: at least 64 bytes.
             audio: how it is encoded; None: as the signal is.
         """
-        form = audio or self.format
-        key, whole = data[:_KEY_BYTES], self.encoded(form)
-        at = whole.find(key) if len(key) == _KEY_BYTES else -1
-        while at >= 0 and at % form.frame_bytes:
-            at = whole.find(key, at + 1)
-        return None if at < 0 else form.duration_s(at)
+        form, key = audio or self.format, data[:_KEY_BYTES]
+        if len(key) < _KEY_BYTES:
+            return None
+        for law in (None, "mulaw", "alaw"):
+            path = (replace(self.format, encoding=law), form) if law else (form,)
+            whole = _through(self, path)
+            at = whole.find(key)
+            while at >= 0 and at % form.frame_bytes:
+                at = whole.find(key, at + 1)
+            if at >= 0:
+                return form.duration_s(at)
+        return None
 
     def _sample(self, at_s: float) -> int:
         return int(self.rate_hz * at_s + 1e-6)
+
+
+@lru_cache(maxsize=16)
+def _through(signal: Signal, path: tuple[AudioFormat, ...]) -> bytes:
+    """The signal converted from one format to the next."""
+    data, source = signal.pcm, signal.format
+    for target in path:
+        if target != source:
+            converter = Converter(source, target)
+            data = converter.feed(data) + converter.finish()
+        source = target
+    return data

@@ -75,7 +75,7 @@ class Recogniser(WebSocketServerProtocol):
         if not isBinary:
             self._obey(payload)
             return
-        if self.about.get("refuses_json_audio") and payload[:1] == b"{":
+        if self.about.get("refuses_json_audio") and payload.startswith(b'{"type"'):
             self.shut(*self.about["bad_close"])
             return
         self._bytes += len(payload)
@@ -120,6 +120,8 @@ class Recogniser(WebSocketServerProtocol):
 
     def say_text(self, text: str) -> None:
         """Send that text."""
+        if self.state != self.STATE_OPEN:
+            return  # the client closes, or is gone
         size = self.server.answering.fragment_bytes
         self.sendMessage(text.encode(), fragmentSize=size)  # type: ignore[no-untyped-call]
 
