@@ -14,10 +14,11 @@ from typing import Any, BinaryIO, Final
 
 from waav import __version__
 from waav.cli_client import DEFAULT_URL, Address, Gateway, NoGateway
+from waav.cli_init import initialise
 from waav.cli_listen import Listen, listen, raw_format
 from waav.config import PRECEDENCES, ConfigProblems, Loaded, load
 from waav.config_text import manual, sample, shown
-from waav.errors import ConfigError, WaavError
+from waav.errors import WaavError
 from waav.registry import Registry
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat
 from waav.speech.formats import resolve
@@ -360,7 +361,8 @@ async def voices(reactor: Any, address: Address, provider: str | None, is_json: 
 
 
 def _init(options: argparse.Namespace) -> int:
-    raise ConfigError("init needs waav.models.fetch")
+    index_url, is_all = options.index_url, options.all
+    return initialise(load_from(options).config, sys.stderr, index_url=index_url, is_all=is_all)
 
 
 def _run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:

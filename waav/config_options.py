@@ -259,13 +259,12 @@ def of_provider(provider: Provider) -> Iterator[Option]:
             spellings=(f"providers.{credential.yaml}",) if credential.yaml else (),
             credential=credential,
         )
-    title = provider.title or provider.name
     endpoint = f"{section}.endpoint"
     yield Option(
         endpoint,
         str,
         None,
-        f"Base address to use instead of {title}'s own.",
+        "Base address to use instead of the vendor's own.",
         env=environment_name(endpoint),
         is_url=True,
     )
@@ -273,7 +272,7 @@ def of_provider(provider: Provider) -> Iterator[Option]:
         f"{section}.options",
         dict,
         frozen({}),
-        f"Options of {title}'s own; it checks them itself (environment: JSON).",
+        "The vendor's own options, checked by the provider (environment: JSON).",
         env=environment_name(f"{section}.options"),
     )
 
