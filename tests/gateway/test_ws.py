@@ -643,8 +643,8 @@ class BackPressureTests(SynchronousTestCase):
             self.fill()
             for _ in range(2):
                 self.call.outlet.transcript(Transcript("a"))
-            self.empty()
             self.assertTrue(self.visitor.is_read)
+            self.empty()
 
     def test_pings_of_somebody_who_does_not_read(self) -> None:
         """Pongs do not pile up for a caller who does not read."""
