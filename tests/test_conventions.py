@@ -181,6 +181,17 @@ class LogTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
 
+class SuiteTests(SynchronousTestCase):
+    def test_every_test_is_run_by_tox(self) -> None:
+        """Each module and folder of tests is named in tox.ini: none is forgotten without anybody noticing."""
+        named = set(re.findall(r"\btests\.(\w+)", (ROOT / "tox.ini").read_text()))
+        there = {
+            path.relative_to(ROOT / "tests").parts[0].removesuffix(".py")
+            for path in (ROOT / "tests").rglob("test_*.py")
+        }
+        self.assertEqual(there - named, set())
+
+
 SECRET_SHAPES = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bAIza[0-9A-Za-z_-]{35}\b"
     r"|-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----\n[A-Za-z0-9+/=]{40}"
