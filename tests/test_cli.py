@@ -1,5 +1,6 @@
 """The command ``waav`` as people use it: exit codes, messages, a gateway at the other end."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -11,6 +12,7 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
@@ -478,3 +480,45 @@ class InitTests(SynchronousTestCase):
         done = run("init", "-c", str(path))
         self.assertEqual(done.returncode, 1)
         self.assertIn(str(folder / "models"), done.stderr)
+
+
+class FetchTests(TestCase):
+    async def test_it_can_be_repeated_and_awaited(self) -> None:
+        """init run from code fetches a model, checks it, and has nothing to do the second time (F-037, F-039)."""
+        model = b"a model" * 1000
+        route = Route(200, model)
+        root = Resource()
+        root.putChild(b"turn.onnx", route)
+        route.render = lambda request: (route.asked.append(1), model)[1]  # type: ignore[method-assign]
+        port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        turn = TurnSettings(
+            enabled=True,
+            source=f"http://127.0.0.1:{port.getHost().port}/turn.onnx",
+            sha256=hashlib.sha256(model).hexdigest(),
+        )
+        folder = Path(self.mktemp())
+        config = Config(models=ModelSettings(path=str(folder)), turn_detection=turn)
+        for _ in range(2):
+            err = Terminal()
+            self.assertEqual(await deferToThread(initialise, config, err), 0)
+            self.assertIn("smart-turn: ready", err.getvalue())
+        self.assertEqual(len(route.asked), 1)
+        self.assertIn(model, [one.read_bytes() for one in folder.iterdir()])
+
+    async def test_a_wrong_model_is_refused(self) -> None:
+        """A file with another hash than the configured one is not kept, and the exit code is 1 (F-037)."""
+        root = Resource()
+        root.putChild(b"turn.onnx", Route(200, b"something else"))
+        port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        turn = TurnSettings(
+            enabled=True,
+            source=f"http://127.0.0.1:{port.getHost().port}/turn.onnx",
+            sha256="0" * 64,
+        )
+        folder = Path(self.mktemp())
+        config = Config(models=ModelSettings(path=str(folder)), turn_detection=turn)
+        err = io.StringIO()
+        self.assertEqual(await deferToThread(initialise, config, err), 1)
+        self.assertEqual([one.name for one in folder.iterdir() if one.suffix == ".onnx"], [])

@@ -432,6 +432,12 @@ class TLSTests(ConfigCase):
                 ["server.tls.cert_path", "server.tls.key_path"],
             )
 
+    def test_endpoint_strings_bring_their_own(self) -> None:
+        """TLS beside endpoint strings, which it could not apply to, is refused instead of ignored."""
+        cert, key = write_pair(Path(self.mktemp()))
+        env = {"WAAV_LISTEN": "tcp:8080"}
+        self.assertIn("ssl:", self.refused("server.tls.enabled", self.tls(cert, key), env))
+
     def test_files_must_be_what_they_should(self) -> None:
         """Missing files, files of another kind and a key of another certificate are told (F-025, CFG-04)."""
         cert, key = write_pair(Path(self.mktemp()))
@@ -653,6 +659,15 @@ class SecretTests(ConfigCase):
 
 
 class ImportTests(SynchronousTestCase):
+    def test_programs_can_use_it(self) -> None:
+        """Configuration, errors, registry and service tree are imported from the package root (F-041)."""
+        from waav import config, errors, registry, tap
+
+        loaded = config.load(registry.Registry.discover())
+        self.assertIsInstance(loaded.config, config.Config)
+        self.assertTrue(issubclass(config.ConfigProblems, errors.WaavError))
+        self.assertTrue(callable(tap.makeService))
+
     def test_reading_it_starts_nothing(self) -> None:
         """Importing and loading the configuration installs no reactor: twistd chooses it later."""
         code = (

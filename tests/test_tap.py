@@ -25,6 +25,7 @@ from waav.errors import ModelMissing
 from waav.gateway.calls import Calls
 from waav.gateway.settings import ServerSettings, TLSSettings
 from waav.ops.logs import LineObserver
+from waav.ops.settings import LogSettings
 from waav.registry import Registry
 from waav.tap import Options, announce, build, check_models, chosen_observer, timers
 from waav.tap_services import Gateway, Listener, Models, Sessions, endpoints
@@ -354,10 +355,31 @@ class StartTests(GatewayCase):
             self.assertNotEqual(probe.connect_ex(("127.0.0.1", number)), 0)
 
 
-def get(port: int, path: str = "/") -> bytes:
+class SecretTests(GatewayCase):
+    async def test_no_secret_reaches_the_log(self) -> None:
+        """Secrets in queries and headers are in no log line, at any level (SRV-05)."""
+        out = io.StringIO()
+        observer = LineObserver(out, LogSettings(level="debug"))
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        gateway = self.start("providers: {deepgram: {api_key: topsecret}}")
+        port = self.port(gateway)
+        for path in (
+            "/?token=topsecret",
+            "/ws?token=topsecret",
+            "/voices?key=topsecret&provider=local",
+        ):
+            await deferToThread(get, port, path, "Authorization: Bearer topsecret\r\n")
+            await deferToThread(get, port, path, "X-Provider-Api-Key: topsecret\r\n")
+        self.assertIn("GET /voices", out.getvalue())
+        self.assertNotIn("topsecret", out.getvalue())
+
+
+def get(port: int, path: str = "/", headers: str = "") -> bytes:
     """The answer to a GET, in a thread."""
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
+        connection.sendall(head.encode())
         return b"".join(iter(lambda: connection.recv(4096), b""))
 
 

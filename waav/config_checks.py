@@ -65,6 +65,8 @@ def _tls(values: Values) -> Findings:
     paths = {name: values[f"server.tls.{name}"] for name in ("cert_path", "key_path")}
     if not values["server.tls.enabled"]:
         return
+    if values["server.listen"]:
+        yield "server.tls.enabled", "has no effect on server.listen; write ssl:... endpoints there"
     absent = [name for name, path in paths.items() if path is None]
     for name in absent:
         yield f"server.tls.{name}", "is needed because server.tls.enabled is true"
