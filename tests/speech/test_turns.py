@@ -223,6 +223,24 @@ class ForcedFinalTests(SynchronousTestCase):
         self.assertAlmostEqual(self.force(final("a", 0.5), final("b", 1.0)).confidence, 0.75)
         self.assertEqual(self.force(final("a", 0.0)).confidence, 1.0)
 
+    def test_blank_end(self) -> None:
+        """A vendor that ends a turn without repeating it does not send the client an empty prompt (D-40, S-VM-23)."""
+        turns = Turns(DEFAULTS)
+        turns.on_transcript(final("hello ", 0.5), 0.0)
+        turns.on_transcript(final("world", 1.0), 0.1)
+        (end,) = turns.on_transcript(vendor_end(" "), 0.5)
+        self.assertEqual((end.text, end.confidence), ("hello world", 0.75))
+        self.assertTrue(end.is_final and end.is_speech_final and end.forced)
+        self.assertEqual((turns.state, turns.next_at(), dict(turns.counts)), (State.IDLE, None, {}))
+        self.assertEqual(turns.on_transcript(vendor_end("Hello world."), 0.9), [])
+
+    def test_blank_end_without_text(self) -> None:
+        """Where finals are to be empty, so is the one that stands for a vendor's empty end."""
+        turns = Turns(replace(DEFAULTS, forced_text=False))
+        turns.on_transcript(final("hello"), 0.0)
+        (end,) = turns.on_transcript(vendor_end(""), 0.5)
+        self.assertEqual((end.text, end.is_speech_final, end.forced), ("", True, True))
+
     def test_words(self) -> None:
         """It keeps word times, the language and how much audio it accounts for."""
         one, two = Word("a", 0.0, 0.2), Word("b", 0.3, 0.5)
@@ -419,6 +437,7 @@ class _Call:
                 assert result.text == join(self.open)
                 self.questions.append(result)
             elif result.is_speech_final:
+                assert result.text.strip() or not self.open, "an empty prompt (D-40)"
                 if result.forced:
                     assert self.open, "a second end of speech for one turn"
                     assert result.text == join(self.open) != ""

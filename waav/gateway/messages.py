@@ -472,7 +472,7 @@ def ready(stream_id: str, *, listens: bool, speaks: bool, livekit_url: str | Non
 
 
 def stt_result(transcript: Transcript) -> str:
-    """Recognised text. ``forced`` is there only where the gateway itself ended the turn."""
+    """Recognised text. ``forced`` is there only where the text repeats the whole turn."""
     message: dict[str, Any] = {
         "type": "stt_result",
         "transcript": transcript.text,

@@ -196,6 +196,9 @@ class Turns:
         if not self._segments and self._is_duplicate(transcript.text, now):
             self.duplicates += 1
             return []
+        if self._segments and not transcript.text.strip():
+            # Deepgram's UtteranceEnd, for one, repeats nothing: clients would answer an empty prompt (D-40).
+            return [self._whole(now)]
         self._clear()
         return [transcript]
 
@@ -216,6 +219,10 @@ class Turns:
 
     def _force(self, method: str, now: float) -> Transcript:
         self.counts[method] += 1
+        return self._whole(now)
+
+    def _whole(self, now: float) -> Transcript:
+        """The turn as one final, which ends it."""
         text, last = self.text, self._segments[-1]
         known = [segment.confidence for segment in self._segments if segment.confidence > 0.0]
         forced = Transcript(

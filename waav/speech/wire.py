@@ -131,7 +131,7 @@ class Transcript:
         confidence: 0..1.
         end_s: audio time, in seconds from the start of this connection's audio, up to which this result
             accounts for what was sent. Needed on finals by links that replay audio after a lost connection.
-        forced: made by the gateway's own timing, not by the vendor; repeats the turn's text.
+        forced: made by the gateway, not by the vendor; repeats the turn's text.
     """
 
     text: str
