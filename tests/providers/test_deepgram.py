@@ -325,6 +325,10 @@ class DeepgramSpeakTests(SpeakContract, TestCase):
     provider = deepgram
     folder = WIRE
 
+    def test_declares_what_it_streams(self) -> None:
+        """Callers who prefer compressed audio get Opus first: the contract asks for each of these (TTS-06)."""
+        self.assertEqual(deepgram.compressed, ("opus", "mp3", "aac"))
+
     async def test_formats(self) -> None:
         """Raw audio comes without a container header, WAV and compressed audio with theirs (F-184)."""
         for encoding, container, begins in (

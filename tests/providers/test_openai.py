@@ -349,6 +349,10 @@ class OpenAISpeakTests(SpeakContract, TestCase):
     provider = openai
     folder = WIRE
 
+    def test_declares_what_it_streams(self) -> None:
+        """Callers who prefer compressed audio get Opus first: the contract asks for each of these (TTS-06)."""
+        self.assertEqual(openai.compressed, ("opus", "mp3", "aac"))
+
     async def test_formats(self) -> None:
         """Every format is asked for by OpenAI's name and arrives labelled as what it is (F-189, TTS-OAI-01)."""
         for encoding, container, rate_hz, begins in (

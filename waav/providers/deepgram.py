@@ -635,6 +635,7 @@ deepgram = Provider(
     ),
     check=check,
     text_limit=2000,
+    compressed=("opus", "mp3", "aac"),
     models={"listen": LISTEN_MODEL, "speak": SPEAK_MODEL},
     options=_options.described(FLUX_LISTEN_OPTIONS, LISTEN_OPTIONS, FLUX_SPEAK_OPTIONS),
 )

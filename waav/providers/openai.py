@@ -591,6 +591,7 @@ openai = Provider(
     capabilities=frozenset({"batch", "words", "emotion", "speaking rate", "voice list"}),
     check=check,
     text_limit=4096,
+    compressed=("opus", "mp3", "aac"),
     models={"listen": LISTEN_MODEL, "speak": SPEAK_MODEL},
     options=_options.described(LISTEN_OPTIONS, SPEAK_OPTIONS),
 )

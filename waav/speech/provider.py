@@ -137,6 +137,8 @@ class Provider:
     text_limit: int = 2000
     """Longest text of one ``Speak``, in characters (``text_limit_in_bytes``: in UTF-8 bytes)."""
     text_limit_in_bytes: bool = False
+    compressed: tuple[str, ...] = ()
+    """Compressed formats that the vendor itself streams, by our names (``waav.speech.formats``), best first."""
     check: Callable[[Account], None] | None = None
     """Validates the operator's ``options`` and ``endpoint`` at start; raises ConfigError with a path
     relative to ``providers.<name>``."""

@@ -11,7 +11,7 @@ every recording without a network, then talk to a ``ReplayServer`` through the g
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -20,7 +20,7 @@ from waav.errors import BadRequest, ConfigError, ProviderBusy, ProviderRefused, 
 from waav.links.dial import Dialler, Link
 from waav.links.settings import LinkSettings
 from waav.secret import Secret
-from waav.speech import wire
+from waav.speech import formats, wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 from waav.testing.player import Player, joined, same
@@ -29,6 +29,8 @@ from waav.testing.replay import ReplayServer
 from waav.testing.signal import Signal
 
 KEY = "contract-key-0123456789"
+
+T = TypeVar("T")
 
 
 class Events:
@@ -57,16 +59,20 @@ class Events:
         """Everything as recordings write it down, without ``ready``."""
         return [described(event) for event in self.all if not isinstance(event, wire.Ready)]
 
+    def of(self, kind: type[T]) -> list[T]:
+        """Those of one kind."""
+        return [one for one in self.all if isinstance(one, kind)]
+
     @property
     def finals(self) -> str:
         """Everything that was recognised for good."""
-        found = [one for one in self.all if isinstance(one, wire.Transcript) and one.is_final]
+        found = [one for one in self.of(wire.Transcript) if one.is_final]
         return " ".join(one.text for one in found if one.text)
 
     @property
     def audio(self) -> bytes:
         """Everything that was synthesised."""
-        return b"".join(one.frame.data for one in self.all if isinstance(one, wire.Spoken))
+        return b"".join(one.frame.data for one in self.of(wire.Spoken))
 
 
 class ProviderContract:
@@ -352,6 +358,21 @@ class SpeakContract(ProviderContract):
                 assert isinstance(event, wire.Spoken)
                 self.case().assertEqual(event.frame.format, dialogue.format)
                 self.case().assertEqual(len(event.frame.data) % dialogue.format.frame_bytes, 0)
+
+    async def test_compressed(self) -> None:
+        """Each compressed format that is declared is asked of the vendor itself, and delivered (TTS-06, F-182)."""
+        case = self.case()
+        for name in self.provider.compressed:
+            wanted = formats.resolve(name, None)
+            case.assertFalse(wanted.is_raw, name)
+            server, events = self.server(), Events()
+            link = await self.open(server, events, format=wanted)
+            await self.spoken(link, events, "Good morning.")
+            [sent] = server.spoken
+            for found in (sent, *(one.frame.format for one in events.of(wire.Spoken))):
+                got = (found.encoding, found.container)
+                case.assertEqual(got, (wanted.encoding, wanted.container), name)
+            await link.close()
 
     async def test_text_becomes_audio(self) -> None:
         """Each text is spoken completely, in order, whatever size the vendor's pieces have."""

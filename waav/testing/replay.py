@@ -91,6 +91,7 @@ class ReplayServer:
         requests: every request and handshake, as ``Seen``.
         sockets: the open WebSocket connections, oldest first; each has ``frames`` and ``received_s``.
         opened: every WebSocket connection there was, gone ones too, oldest first.
+        spoken: the audio of every synthesis as it was asked for, oldest first.
         keeps_frames: False for benchmarks, where recorded frames would fill the memory.
         answering: switches.
     """
@@ -112,6 +113,7 @@ class ReplayServer:
         self.requests: list[Seen] = []
         self.sockets: list[Recogniser] = []
         self.opened: list[Recogniser] = []
+        self.spoken: list[AudioFormat] = []
         self.keeps_frames = True
         self.routes = rules.load(folder)
         self.cuts_s: list[float] = []
@@ -274,7 +276,7 @@ class _Root(Resource):
         elif route.kind == "upload":
             body, headers = _transcribed(self._server, route, values, seen)
         else:
-            body, headers = _spoken(route, values)
+            body, headers = _spoken(self._server, route, values)
         _Answer(self._server, request, body, headers).start()
         return NOT_DONE_YET
 
@@ -457,7 +459,9 @@ def _times(word: Any, shift_s: float) -> dict[str, Any]:
 # Synthesis.
 
 
-def _spoken(route: Route, values: rules.Values) -> tuple[bytes, Mapping[str, str]]:
+def _spoken(
+    server: ReplayServer, route: Route, values: rules.Values
+) -> tuple[bytes, Mapping[str, str]]:
     def value(name: str) -> str | None:
         sent = values.get(route.about.get(name, ""))
         return sent[0] if sent else None
@@ -469,5 +473,6 @@ def _spoken(route: Route, values: rules.Values) -> tuple[bytes, Mapping[str, str
     content_type = about.pop("content_type")
     about.pop("rate_hz", None)
     audio = AudioFormat(rate_hz=rate_hz, **about)
+    server.spoken.append(audio)
     body = tone(value("voice") or "", value("text") or "", audio)
     return body, {"content-type": content_type, **route.about.get("headers", {})}
