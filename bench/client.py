@@ -14,10 +14,13 @@ class Caller(WebSocketClientProtocol):
 
     tcpNoDelay = True
 
-    def onOpen(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.events: list[tuple[float, Any]] = []
         self.waiting: list[tuple[Any, Deferred[Any]]] = []
         self.closed: Deferred[tuple[int | None, str | None]] = Deferred()
+
+    def onOpen(self) -> None:
         self.factory.opened.callback(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -29,8 +32,9 @@ class Caller(WebSocketClientProtocol):
                 waiter.callback(event)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        closed, self.closed = self.closed, Deferred()
-        closed.callback((code, reason))
+        if not self.factory.opened.called:
+            self.factory.opened.errback(RuntimeError(f"refused: {reason}"))
+        self.closed.callback((code, reason))
 
     def send(self, message: dict[str, Any]) -> float:
         """Send a JSON message; returns when."""

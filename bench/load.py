@@ -61,7 +61,8 @@ class Caller(WebSocketClientProtocol):
 
     def frame(self) -> None:
         self.sendMessage(
-            STAMP.pack(MARK, time.monotonic_ns(), self.number, self.sequence) + PADDING, isBinary=True
+            STAMP.pack(MARK, time.monotonic_ns(), self.number, self.sequence) + PADDING,
+            isBinary=True,
         )
         self.sequence += 1
 

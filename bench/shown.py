@@ -124,7 +124,7 @@ def main() -> None:
     checks = {"first-audio": first_audio, "clear": clear, "churn": churn}
     if len(sys.argv) != 2 or sys.argv[1] not in checks:
         raise SystemExit(f"usage: python -m bench.shown {'|'.join(checks)}")
-    process, port = gateway()
+    process, port = gateway(security={"rate_limit_requests_per_second": 100000})
 
     async def run(reactor: Any) -> None:
         await deferLater(reactor, 4.0)

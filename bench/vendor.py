@@ -61,9 +61,15 @@ def main() -> None:
     words = Signal.speaking("bench", ["one two three four five six seven"] * 8, pause_s=1.0)
     server = replay.ReplayServer(reactor, RULES, signal=words)
     server.keeps_frames = False
-    server.answering.chunk_bytes, server.answering.chunk_s, server.answering.first_byte_s = 2 * HALF, 0.02, 0.08
+    server.answering.chunk_bytes, server.answering.chunk_s, server.answering.first_byte_s = (
+        2 * HALF,
+        0.02,
+        0.08,
+    )
     server.start(port)
-    reactor.callLater(0, signal.signal, signal.SIGTERM, lambda *_: reactor.callFromThread(reactor.stop))
+    reactor.callLater(
+        0, signal.signal, signal.SIGTERM, lambda *_: reactor.callFromThread(reactor.stop)
+    )
     reactor.run()
     report.write_text(json.dumps({"audio": DELAYS.row(), "sent": SENT}))
 

@@ -86,7 +86,7 @@ class Chromium:
         pages: list[dict[str, str]] = []
 
         async def list_pages() -> bool:
-            answer = await treq.get(f"http://127.0.0.1:{port}/json/list")
+            answer = await treq.get(f"http://127.0.0.1:{port}/json/list", persistent=False)
             pages[:] = [page for page in await treq.json_content(answer) if page["type"] == "page"]
             return bool(pages)
 
@@ -118,7 +118,7 @@ class Chromium:
         """Wait until a JavaScript expression is true."""
 
         async def is_true() -> bool:
-            return bool(await self.run(script))
+            return bool(await self.run(f"Boolean({script})"))
 
         await self._until(is_true, script, timeout_s)
 

@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import soxr
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from tests.browser.chromium import Chromium
 from tests.gateway_process import GatewayProcess
-from waav.models.hibari import load
+from waav.models.hibari import Hibari
 from waav.speech.audio import AudioFormat
 from waav.speech.wav import header
 
@@ -20,10 +21,7 @@ SPOKEN = "The gateway is listening."
 
 def microphone(path: Path) -> None:
     """Half a second of silence, the sentence, three seconds of silence: 48 kHz mono WAV."""
-    import soxr
-
-    voice = np.concatenate(list(load().pcm(SPOKEN))).astype(np.float32) / 32768
-    loud = soxr.resample(voice, 24000, 48000)
+    loud = soxr.resample(Hibari().speak(SPOKEN, 1.0), 24000, 48000)
     samples = np.concatenate([np.zeros(24000), loud, np.zeros(144000)])
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     path.write_bytes(header(AudioFormat("linear16", 48000, 1, "wav"), len(pcm)) + pcm)
@@ -42,10 +40,16 @@ class ConsoleTests(TestCase):
         self.gateway = GatewayProcess(reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.gateway.stop()))
         self.browser = Chromium(reactor, sound)
-        self.addCleanup(lambda: Deferred.fromCoroutine(self.browser.close()))
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.leave()))
         await self.gateway.started()
         await self.browser.open(f"http://127.0.0.1:{self.gateway.port}/console")
         await self.browser.until("document.querySelectorAll('#voice option').length > 0", 20)
+
+    async def leave(self) -> None:
+        """Leave a picture of how the page looked in the end; it tells why a test failed."""
+        if self.browser.page is not None:
+            await self.browser.screenshot(SHOTS / f"{self.id().rpartition('.')[2]}.png")
+        await self.browser.close()
 
     async def test_a_person_is_understood_and_answered(self) -> None:
         """What is said into the microphone is read on the page and said back aloud; no error, no other host."""
@@ -53,7 +57,7 @@ class ConsoleTests(TestCase):
         await browser.run("document.getElementById('echo').click()")
         await browser.run("document.getElementById('talk').click()")
         await browser.until("document.getElementById('state').dataset.state === 'ready'", 60)
-        await browser.until("document.querySelector('#transcript .heard')", 60)
+        await browser.until("document.querySelector('#transcript .heard') !== null", 60)
         heard = await browser.run("document.querySelector('#transcript .heard').textContent")
         self.assertEqual(heard.strip(" .…").lower(), "the gateway is listening")
         await browser.until("Number(document.documentElement.dataset.playedMs || 0) > 700", 60)

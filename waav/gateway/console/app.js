@@ -247,6 +247,7 @@ $("say").addEventListener("submit", (event) => {
   guarded(() => speak(text));
 });
 
+$("choices").addEventListener("submit", (event) => event.preventDefault());
 $("interrupt").addEventListener("click", interrupt);
 $("hangup").addEventListener("click", () => socket?.close(1000));
 $("empty").addEventListener("click", () => inspector.empty());
