@@ -5,12 +5,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.graph.test_definition import surroundings
 from tests.session.fakes import PCM16K, FakeEngines, FakeWorker
 from waav.errors import ModelMissing, TooMany
-from waav.graph.noise import Noise, noise
+from waav.graph.noise import FADE_S, FINISH_S, Noise, noise
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 
@@ -21,6 +22,7 @@ class NoiseTests(SynchronousTestCase):
     """One node with a fake worker."""
 
     def setUp(self) -> None:
+        self.clock = Clock()
         self.engines = FakeEngines()
         self.out: list[Any] = []
         self.counts: dict[str, int] = {}
@@ -32,10 +34,14 @@ class NoiseTests(SynchronousTestCase):
             "local": wire.Local("noise", int, int),
             "source": source,
             "format": PCM16K,
+            "finish": "finish",
             "max_backlog_s": 0.1,
         }
         around = surroundings(
-            converse=self.engines.converse, count=self.count, warn=self.warnings.append
+            clock=self.clock,
+            converse=self.engines.converse,
+            count=self.count,
+            warn=self.warnings.append,
         )
         node = noise(config, around, self.out.append)
         self.starting = node.start()
@@ -114,16 +120,90 @@ class NoiseTests(SynchronousTestCase):
         self.node().receive("text")
         self.assertEqual(self.out, ["text"])
 
+    def test_fade(self) -> None:
+        """When the filter takes over again its audio is faded in, so that nothing clicks (S-NOISE-05)."""
+        node = self.node()
+        loud, quiet = b"\x00\x20" * 1280, b"\x00\x10" * 1280
+        node.receive(loud + loud)
+        node.receive(loud)
+        self.worker.answers[0].callback([quiet + quiet])
+        node.receive(loud)
+        self.worker.answers[1].callback([quiet[:-200]])
+        self.assertEqual(self.out[:-1], [loud * 3])
+        levels = memoryview(self.out[-1]).cast("h").tolist()
+        faded = round(FADE_S * 16000)
+        self.assertEqual(levels, sorted(levels, reverse=True))
+        self.assertTrue(0x1000 < levels[faded // 2] < 0x2000)
+        self.assertEqual((levels[0], set(levels[faded:])), (0x2000, {0x1000}))
+
     def test_stop_gently(self) -> None:
-        """The last frames still reach the recogniser."""
+        """The end of what the caller said is filtered too, and reaches the recogniser before it stops."""
         node = self.node()
         for _ in range(3):
             node.receive(FRAME)
-        self.successResultOf(node.stop(at_once=False))
+        stopping = node.stop(at_once=False)
+        self.worker.answers[0].callback([FRAME])
+        self.assertEqual(self.worker.fed, [FRAME * 2, FRAME])
+        self.worker.answers[1].callback([FRAME])
+        self.assertEqual(self.worker.fed, [FRAME * 2, FRAME, "finish"])
+        self.assertNoResult(stopping)
+        self.worker.answers[2].callback([b"\x07\0" * 320])
+        self.successResultOf(stopping)
+        self.assertEqual(self.out, [FRAME, FRAME, b"\x07\0" * 320])
+        self.assertEqual((self.worker.is_closed, self.counts), (True, {}))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_in_time(self) -> None:
+        """A filter that does not answer holds nobody up: the last frames pass as they were."""
+        node = self.node()
+        for _ in range(3):
+            node.receive(FRAME)
+        stopping = node.stop(at_once=False)
+        self.clock.advance(FINISH_S - 0.01)
+        self.assertNoResult(stopping)
+        self.clock.advance(0.01)
+        self.successResultOf(stopping)
         self.assertEqual(b"".join(self.out), FRAME * 3)
         self.assertTrue(self.worker.is_closed)
-        self.worker.answers[0].callback([b"late"])
-        self.assertEqual(b"".join(self.out), FRAME * 3)
+        self.assertEqual(self.worker.fed, [FRAME * 2])
+
+    def test_stop_hurried(self) -> None:
+        """A hang-up while the last words are filtered ends the wait."""
+        node = self.node()
+        node.receive(FRAME * 2)
+        stopping = node.stop(at_once=False)
+        stopping.cancel()
+        self.failureResultOf(stopping, CancelledError)
+        self.assertTrue(self.worker.is_closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_broken(self) -> None:
+        """A filter that fails at the end costs no audio."""
+        node = self.node()
+        node.receive(FRAME * 2)
+        stopping = node.stop(at_once=False)
+        self.worker.answers[0].callback([FRAME])
+        self.worker.answers[1].errback(TooMany("queue full"))
+        self.successResultOf(stopping)
+        self.assertEqual(b"".join(self.out), FRAME * 2)
+
+    def test_stop_overloaded(self) -> None:
+        """While the filter is gone around, its end is not waited for."""
+        node = self.node()
+        for _ in range(8):
+            node.receive(FRAME)
+        self.successResultOf(node.stop(at_once=False))
+        self.worker.answers[0].callback([FRAME * 2])
+        self.assertEqual(b"".join(self.out), FRAME * 8)
+        self.assertTrue(self.worker.is_closed)
+
+    def test_stop_without_filter(self) -> None:
+        """Without a model there is no end to wait for."""
+        self.engines.error = ModelMissing("no noise model; run waav init")
+        node = self.node()
+        node.receive(FRAME)
+        self.successResultOf(node.stop(at_once=False))
+        self.assertEqual(self.out, [FRAME])
 
     def test_stop_at_once(self) -> None:
         """After a hang-up nothing goes anywhere."""
@@ -173,6 +253,15 @@ class NoiseTests(SynchronousTestCase):
                 ready = max(0, len(taken_in) - delay * 2)
                 answer.callback([taken_in[given_out:ready]])
                 given_out = max(given_out, ready)
-        node.stop(at_once=False)
+        stopping = node.stop(at_once=False)
+        while answered < len(self.worker.fed):
+            asked = self.worker.fed[answered]
+            if isinstance(asked, bytes):
+                taken_in += asked
+            ready = len(taken_in) - (delay * 2 if isinstance(asked, bytes) else 0)
+            self.worker.answers[answered].callback([taken_in[given_out : max(0, ready)]])
+            given_out = max(given_out, ready)
+            answered += 1
+        self.successResultOf(stopping)
         self.flushLoggedErrors(TooMany)
         self.assertEqual(b"".join(self.out), sent)

@@ -28,6 +28,7 @@ def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
         "local": noise_model.local(world.noise, _folder(world)),
         "source": settings.listening.settings.format,
         "format": _NOISE_FORMAT,
+        "finish": noise_model.FINISH,
         "max_backlog_s": world.noise.max_backlog_ms / 1000,
     }
 
