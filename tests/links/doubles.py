@@ -85,7 +85,11 @@ class Talk:
 def _transcript(body: dict[str, Any]) -> wire.Transcript:
     words = tuple(wire.Word(*word) for word in body.get("words", []))
     return wire.Transcript(
-        body["text"], body.get("final", True), end_s=body.get("end_s"), words=words
+        body["text"],
+        body.get("final", True),
+        confidence=body.get("confidence", 0.0),
+        end_s=body.get("end_s"),
+        words=words,
     )
 
 

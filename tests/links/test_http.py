@@ -657,6 +657,21 @@ class CacheTests(HttpCase):
         self.assertEqual((await self.speak(dialler)).audio, b"<a>")
         self.assertEqual(len(self.vendor.texts), 3)
 
+    async def test_a_caller_who_leaves_with_the_last_event(self) -> None:
+        """An answer that was heard to its end is kept, even by a caller who hangs up that very moment. (S-TTS-22)"""
+        dialler = self.dialler(cached=True)
+        link = await self.link(dialler)
+
+        def leave(event: wire.Event) -> None:
+            if isinstance(event, wire.SpokenAll):
+                link.abort()
+
+        self.sink.on_event = leave
+        link.send(wire.Speak("a"))
+        await self.spoken()
+        self.assertEqual((await self.speak(dialler)).audio, b"<a>")
+        self.assertEqual(len(self.vendor.texts), 1)
+
     async def test_an_answer_without_an_end_is_not_kept(self) -> None:
         """Where only the connection's end says that it is over, nobody knows whether it was whole. (S-TTS-22)"""
 

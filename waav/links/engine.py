@@ -14,6 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from waav import errors
 from waav.links.backlog import Backlog, bytes_of
+from waav.links.figures import LinkFigures
 from waav.links.link import Sink, Waits, understand
 from waav.speech import wire
 
@@ -267,6 +268,7 @@ class EngineLink:
         local = dialogue.opening.local
         if local is None:
             raise ValueError(f"{provider}: an engine address needs Opening.local")
+        self.figures = LinkFigures(engines.reactor)
         self._engines = engines
         self._provider = provider
         self._dialogue = dialogue
@@ -313,6 +315,7 @@ class EngineLink:
             raise errors.ProviderError(
                 self._provider, f"{self._provider}: the model could not begin"
             ) from error
+        self.figures.began()
         self._work_on()
 
     def send(self, command: wire.Command) -> None:
@@ -357,6 +360,7 @@ class EngineLink:
         if self._is_over:
             return
         self._is_over = True
+        self.figures.ended()
         self._new_turn()
         self._backlog.clear()
         self._waits.stop()
@@ -429,7 +433,9 @@ class EngineLink:
         told: list[str | bytes] = []
         audio: list[bytes] = []
         while self._backlog:
-            for outgoing in self._dialogue.send(self._backlog.pop()):
+            command = self._backlog.pop()
+            self.figures.said(command)
+            for outgoing in self._dialogue.send(command):
                 if isinstance(outgoing, bytes):
                     audio.append(outgoing)
                     continue
@@ -497,6 +503,7 @@ class EngineLink:
                 for event in events:
                     if turn is not self._turn or self._is_over:
                         break
+                    self.figures.heard(event)
                     self._sink.event(event)
         finally:
             self._is_delivering = False

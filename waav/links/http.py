@@ -1,6 +1,7 @@
 """A dialogue over HTTP: its requests one after the other, answers streamed, answers remembered."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -9,6 +10,7 @@ from twisted.logger import Logger
 
 from waav import errors
 from waav.links.answers import Answer, Answers, Recording, key_of
+from waav.links.figures import LinkFigures
 from waav.links.link import Sink, Waits, understand
 from waav.links.web import Exchange, Web
 from waav.speech import wire
@@ -25,14 +27,14 @@ class Job:
         web: Web,
         provider: str,
         dialogue: wire.Dialogue,
-        sink: Sink,
+        hear: Callable[[wire.Event], None],
         request: wire.Request,
         request_s: float | None,
     ) -> None:
         self._web = web
         self._provider = provider
         self._dialogue = dialogue
-        self._sink = sink
+        self._hear = hear
         self._request = request
         self._request_s = request_s
         self._waits = Waits()
@@ -83,9 +85,6 @@ class Job:
         self._recording = recording
         try:
             await self._ask()
-            assert self._exchange is not None
-            if self._exchange.is_whole and not self.is_dropped:
-                recording.keep()
         except errors.ProviderError as error:
             recording.fail(error)
             raise
@@ -126,11 +125,18 @@ class Job:
     def _deliver(self, piece: wire.Incoming) -> None:
         if self.is_dropped:
             return
+        events = understand(self._provider, self._dialogue, piece)
         if self._recording is not None:
             self._recording.heard(piece)
-        for event in understand(self._provider, self._dialogue, piece):
+            if isinstance(piece, wire.End):
+                self._keep(self._recording)  # before anybody hears of the end, and hangs up
+        for event in events:
             if not self._has_ended():
-                self._sink.event(event)
+                self._hear(event)
+
+    def _keep(self, recording: Recording) -> None:
+        if self._exchange is not None and self._exchange.is_whole:
+            recording.keep()
 
     def _has_ended(self) -> bool:
         return self.is_dropped
@@ -162,6 +168,8 @@ class HttpLink:
         request_s: float | None = None,
         answers: Answers | None = None,
     ) -> None:
+        self.figures = LinkFigures(web.reactor)
+        self.figures.began()
         self._web = web
         self._provider = provider
         self._dialogue = dialogue
@@ -187,6 +195,7 @@ class HttpLink:
             self._drop_job()
         if isinstance(command, wire.Finish):
             self._is_finishing = True
+        self.figures.said(command)
         for outgoing in self._dialogue.send(command):
             if not isinstance(outgoing, wire.Request):
                 raise TypeError(f"{self._provider} put a message on HTTP that is not a request")
@@ -226,6 +235,7 @@ class HttpLink:
     def abort(self) -> None:
         """See ``Link.abort``."""
         self._is_over = True
+        self.figures.ended()
         self._queue.clear()
         self._drop_job()
         if self._deadline is not None:
@@ -261,7 +271,7 @@ class HttpLink:
             self.abort()
 
     async def _one(self, request: wire.Request) -> None:
-        job = Job(self._web, self._provider, self._dialogue, self._sink, request, self._request_s)
+        job = Job(self._web, self._provider, self._dialogue, self._hear, request, self._request_s)
         self._job = job
         if self._is_paused:
             job.pause()
@@ -280,6 +290,10 @@ class HttpLink:
         finally:
             if self._job is job:
                 self._job = None
+
+    def _hear(self, event: wire.Event) -> None:
+        self.figures.heard(event)
+        self._sink.event(event)
 
     def _failed(self, job: Job, error: errors.ProviderError) -> None:
         if job.is_dropped:

@@ -8,6 +8,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from waav.errors import ProviderError, WireError
+from waav.links.figures import LinkFigures
 from waav.speech import wire
 
 T = TypeVar("T")
@@ -28,6 +29,10 @@ class Sink(Protocol):
 
 class Link(Protocol):
     """A conversation with a vendor that has begun."""
+
+    @property
+    def figures(self) -> LinkFigures:
+        """What passed so far; still there after the end."""
 
     def send(self, command: wire.Command) -> None:
         """Say ``command`` to the vendor. Returns at once; ignored after ``close`` or ``abort``."""

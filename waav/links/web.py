@@ -253,8 +253,11 @@ class Exchange:
         self._is_paused = False
         self._reading: Reading | None = None
         self._began_at = web.reactor.seconds()
-        self.is_whole = False
+
+    @property
+    def is_whole(self) -> bool:
         """Whether the answer said itself how long it is, and was that long: safe to keep."""
+        return self._reading is not None and self._reading.is_whole
 
     def pause(self) -> None:
         """Stop reading the answer."""
@@ -346,8 +349,6 @@ class Exchange:
         if not 200 <= response.code < 300:
             raise await self._refusal(head, response)
         await self._read(response, head, self._deliver, self._limits.size_bytes)
-        assert self._reading is not None
-        self.is_whole = self._reading.is_whole
 
     async def _response(self) -> Any:
         request = self._request

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from waav import errors
 from waav.links.backlog import Backlog, bytes_of, whole_samples
+from waav.links.figures import LinkFigures
 from waav.links.link import Sink, Waits, timed_out, understand
 from waav.links.replay import Replay
 from waav.links.settings import LinkSettings
@@ -57,6 +58,7 @@ class WebSocketLink:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.provider = provider
+        self.figures = LinkFigures(reactor)
         self._clock = reactor
         self._connect = connect
         self._new_dialogue = dialogue
@@ -219,6 +221,7 @@ class WebSocketLink:
     def _go(self) -> None:
         """The vendor is ready: say what waited, watch the connection."""
         now = self._clock.seconds()
+        self.figures.began()
         self._is_up, self._is_full = True, False
         self._up_since = self._said_at = self._heard_at = now
         self._pinged_at, self._ping_due = None, now + self._settings.ping_s
@@ -251,6 +254,7 @@ class WebSocketLink:
             return
         if self._replay is not None and isinstance(command, wire.Audio):
             self._replay.sent(command.data)
+        self.figures.said(command)
         outgoing = self._dialogue.send(command)
         if isinstance(command, wire.Flush):
             self._wants_flush = bool(outgoing)
@@ -307,6 +311,7 @@ class WebSocketLink:
             if placed is None:
                 return
             event = placed
+        self.figures.heard(event)
         self._sink.event(event)
 
     def socket_alive(self, socket: Socket) -> None:
@@ -492,6 +497,7 @@ class WebSocketLink:
     def _stop(self) -> None:
         self._is_over = True
         self._is_up = False
+        self.figures.ended()
         self._stop_watching()
         self._backlog.clear()
 
