@@ -93,6 +93,17 @@ class ConfigCommandTests(SynchronousTestCase):
         self.assertEqual((code, out, len(err.splitlines())), (1, "", 2))
         self.assertNotIn("Traceback", err)
 
+    def test_check_of_a_required_model(self) -> None:
+        """check says that the gateway could not start without its required turn model; init does not mind."""
+        path = self.config(
+            f"turn_detection: {{required: true}}\nmodels: {{path: {self.mktemp()}, offline: true}}"
+        )
+        code, out, err = self.main("config", "check", "-c", path)
+        self.assertEqual((code, out, len(err.splitlines())), (1, "", 1))
+        self.assertIn("waav: turn_detection.required: ", err)
+        self.assertIn("run waav init", err)
+        self.assertIn("models.offline", self.main("init", "-c", path)[2])
+
     def test_show(self) -> None:
         """Every value is listed with where it comes from; secrets are masked (F-001, F-026)."""
         path = self.config("server: {port: 4000}\nproviders: {deepgram_api_key: topsecret}")

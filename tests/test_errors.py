@@ -1,12 +1,16 @@
 """Errors the gateway raises on purpose."""
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from waav import errors
 
 
 def every_kind(kind: type[errors.WaavError] = errors.WaavError) -> list[type[errors.WaavError]]:
-    return [kind, *(below for child in kind.__subclasses__() for below in every_kind(child))]
+    """The kinds that ``waav.errors`` declares, whatever other rooms have made of them by now."""
+    kinds = [one for one in vars(errors).values() if isinstance(one, type)]
+    return [one for one in kinds if issubclass(one, kind)]
 
 
 class ErrorTests(SynchronousTestCase):
@@ -14,7 +18,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_codes(self) -> None:
         """Programs can tell the gateway's errors apart by their codes, and each has an HTTP error status (F-125)."""
-        kinds = [kind for kind in every_kind() if kind.__module__ == "waav.errors"]
+        kinds = every_kind()
         codes = {kind.code for kind in kinds if kind is not errors.WaavError}
         self.assertEqual(len(codes), len(kinds) - 1)
         for kind in kinds:
@@ -28,8 +32,8 @@ class ErrorTests(SynchronousTestCase):
     def test_vendor_errors_are_not_ours(self) -> None:
         """A vendor's failure shows as a bad gateway naming the vendor, never as a fault of the gateway."""
         for kind in every_kind(errors.ProviderError):
-            error = kind("acme", "no")  # type: ignore[call-arg]
-            self.assertEqual(error.provider, "acme")  # type: ignore[attr-defined]
+            error: Any = kind("acme", "no")  # type: ignore[call-arg]
+            self.assertEqual(error.provider, "acme")
             self.assertIn(error.status, (502, 504))
 
     def test_messages(self) -> None:

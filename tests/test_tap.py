@@ -1,16 +1,19 @@
 """The service tree: what starts, in which order it stops, and what an operator reads."""
 
+import hashlib
 import io
 import os
 import signal
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.base import ReactorBase
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
@@ -19,15 +22,24 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.certificates import write_pair
+from tests.session.test_clock import Ticking
+from twisted import internet
 from waav import __version__
 from waav.config import Loaded, load
-from waav.errors import ModelMissing
+from waav.errors import ModelMissing, WaavError
 from waav.gateway.calls import Calls
-from waav.gateway.settings import ServerSettings, TLSSettings
+from waav.gateway.settings import ServerSettings, SpeechDefaults, TLSSettings
+from waav.links.dial import Dialler
+from waav.links.settings import LinkSettings
+from waav.models import fetch
+from waav.models.settings import NoiseSettings, TurnSettings
 from waav.ops.logs import LineObserver
 from waav.ops.settings import LogSettings
 from waav.registry import Registry
-from waav.tap import Options, announce, build, check_models, chosen_observer, timers
+from waav.session.call import World
+from waav.speech.provider import Account
+from waav.speech.wire import Local
+from waav.tap import Options, announce, build, chosen_observer, timers
 from waav.tap_services import Gateway, Listener, Models, Sessions, endpoints
 from waav.tasks import Tasks
 
@@ -230,14 +242,69 @@ class OptionsTests(SynchronousTestCase):
             self.parse(parent=twistd)
             self.assertEqual(twistd, before)
 
-    def test_required_models(self) -> None:
-        """A required turn model that is not there stops the start and says what to do."""
-        config = loaded(
-            self,
-            f"turn_detection: {{enabled: true, required: true}}\nmodels: {{path: {self.mktemp()}}}",
-        ).config
-        error = self.assertRaises(ModelMissing, check_models, config)
-        self.assertIn("run waav init", error.message)
+    def required(self, model: bytes | None) -> tuple[Any, str, str]:
+        """Start with a required turn model that has this content."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        digest = hashlib.sha256(model or b"").hexdigest()
+        if model is not None:
+            (folder / "smart-turn-v3.2-cpu.onnx").write_bytes(model)
+        path = folder / "waav.yaml"
+        path.write_text(
+            f"models: {{path: {folder}}}\n"
+            f"turn_detection: {{required: true, source: 'https://a.test/x.onnx', sha256: {digest}}}"
+        )
+        return self.captured("-c", str(path))
+
+    def test_a_required_model_that_is_not_there(self) -> None:
+        """A required turn model that is not there stops the start with a line that says what to do."""
+        code, _, err = self.required(None)
+        self.assertEqual((code, len(err.splitlines())), (1, 1))
+        self.assertIn("waav: turn_detection.required: ", err)
+        self.assertIn("run waav init", err)
+
+    def test_a_required_model_that_cannot_be_loaded(self) -> None:
+        """A required turn model is loaded before anything is opened: one that is no model stops the start with one line."""
+        code, out, err = self.required(b"not a model\nat all")
+        self.assertEqual((code, out, len(err.splitlines())), (1, "", 1), err)
+        self.assertIn("waav: turn_detection.required: ", err)
+        self.assertIn("cannot be loaded", err)
+
+    def test_a_required_model_that_works(self) -> None:
+        """With a required turn model that can be loaded the gateway starts."""
+        (file,) = fetch.SMART_TURN.files
+        folder = fetch.folder(None, None)
+        fetch.fetch(fetch.SMART_TURN, folder)
+        path = Path(self.mktemp())
+        path.write_text(
+            f"models: {{path: {folder}}}\nturn_detection: {{enabled: true, required: true}}"
+        )
+        options = self.parse("-c", str(path))
+        self.assertTrue(options.loaded.config.turn_detection.required)
+        self.assertTrue((folder / file.name).exists())
+
+
+class ClockTests(SynchronousTestCase):
+    def test_nobody_sets_the_gateways_clock(self) -> None:
+        """However it is started, the gateway's reactor does not notice when the system clock is set (VM-06)."""
+        from twisted.plugins.waav_plugin import waav as plugin
+
+        wall = [time.time()]
+        self.patch(ReactorBase, "seconds", staticmethod(lambda: wall[0]))
+        stepped = Ticking()
+        self.patch(internet, "reactor", stepped)
+        options = Options()
+        options.parseOptions([f"--env-file={self.mktemp()}"])
+        fired: list[str] = []
+        gateway = plugin.makeService(options)
+        stepped.callLater(60, fired.append, "late")
+        before = stepped.seconds()
+        for step_s in (3600, -7200):
+            wall[0] += step_s
+            stepped.runUntilCurrent()
+            self.assertLess(stepped.seconds() - before, 10)
+        self.assertEqual(fired, [])
+        self.assertIsInstance(gateway, Gateway)
 
 
 class AnnounceTests(SynchronousTestCase):
@@ -252,6 +319,67 @@ class AnnounceTests(SynchronousTestCase):
         self.assertIn("providers that can be used: deepgram, local", text)
         self.assertIn("provider openai lacks credentials: providers.openai.api_key", text)
         self.assertNotIn("topsecret", text)
+
+
+class Workers:
+    """Loads nothing; tells which models it was asked for."""
+
+    def __init__(self, error: WaavError | None = None, *, is_slow: bool = False) -> None:
+        self.loaded: list[str] = []
+        self.error = error
+        self.is_slow = is_slow
+
+    def load(self, local: Local) -> Deferred[None]:
+        self.loaded.append(local.model)
+        if self.is_slow:
+            return Deferred()
+        return succeed(None) if self.error is None else fail(self.error)
+
+
+class PreloadTests(SynchronousTestCase):
+    def preloaded(self, workers: Workers, **settings: Any) -> str:
+        """The log of a start."""
+        out = io.StringIO()
+        observer = LineObserver(out)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        registry = Registry.discover()
+        world = World(
+            Clock(),
+            registry,
+            Dialler(Clock(), LinkSettings()),
+            lambda provider, key: Account(),
+            **settings,
+        )
+        service = Models(workers, world, SpeechDefaults())  # type: ignore[arg-type]
+        service.startService()
+        self.successResultOf(service.stopService())
+        return out.getvalue()
+
+    def test_what_is_switched_on_is_loaded_at_start(self) -> None:
+        """The first call waits for no model: those of the default providers and the optional ones that are on are loaded."""
+        workers = Workers()
+        self.preloaded(workers)
+        usual = workers.loaded
+        self.assertEqual(len(usual), 2)
+        workers = Workers()
+        self.preloaded(workers, turn=TurnSettings(enabled=True), noise=NoiseSettings(enabled=True))
+        self.assertEqual(workers.loaded, [*usual, "smart-turn", "noise-dtln"])
+
+    def test_a_slow_model_does_not_hold_up_the_start(self) -> None:
+        """The gateway starts, and stops again, however long a model takes to load (F-118)."""
+        workers = Workers(is_slow=True)
+        self.preloaded(workers, turn=TurnSettings(enabled=True))
+        self.assertIn("smart-turn", workers.loaded)
+
+    def test_an_optional_model_that_is_not_there(self) -> None:
+        """The log says which file is not there, what to do, and that calls go on."""
+        log = self.preloaded(Workers(ModelMissing("/x.onnx is not there; run waav init")))
+        self.assertIn(
+            "warn  waav.tap_services.Models: model moonshine-tiny-en: /x.onnx is not there; run waav init; until then",
+            log,
+        )
+        self.assertNotIn("Traceback", log)
 
 
 class EndpointTests(SynchronousTestCase):

@@ -16,10 +16,11 @@ from waav import __version__
 from waav.cli_client import DEFAULT_URL, Address, Gateway, NoGateway
 from waav.cli_init import initialise
 from waav.cli_listen import Listen, listen, raw_format
-from waav.config import PRECEDENCES, ConfigProblems, Loaded, load
+from waav.config import PRECEDENCES, ConfigProblems, Loaded, check_turn_model, load
 from waav.config_text import manual, sample, shown
-from waav.errors import WaavError
+from waav.errors import ConfigError, WaavError
 from waav.registry import Registry
+from waav.session.clock import make_monotonic
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat
 from waav.speech.formats import resolve
 from waav.speech.wav import pack
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     except NoGateway as error:
         print(f"waav: {error.message}", file=sys.stderr)
         return MISSING
+    except ConfigError as error:
+        print(f"waav: {error.path}: {error}" if error.path else f"waav: {error}", file=sys.stderr)
     except (WaavError, OSError) as error:
         print(f"waav: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -251,8 +254,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    for notice in load_from(options).notices:
+    loaded = load_from(options)
+    for notice in loaded.notices:
         print(f"waav: {notice}", file=sys.stderr)
+    check_turn_model(loaded.config)
     print("the configuration can be used")
     return OK
 
@@ -373,6 +378,7 @@ def _run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
     outcome: list[int | BaseException] = []
 
     async def guarded(reactor: Any) -> None:
+        make_monotonic(reactor)
         try:
             outcome.append(await work(reactor))
         except BaseException as error:

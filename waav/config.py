@@ -31,6 +31,7 @@ from waav.gateway.settings import (
     WebSocketSettings,
 )
 from waav.links.settings import CacheSettings, LinkSettings
+from waav.models import fetch, turn
 from waav.models.settings import ModelSettings, NoiseSettings, TurnSettings
 from waav.ops.settings import LogSettings
 from waav.registry import Registry
@@ -301,6 +302,27 @@ def missing(provider: Provider, config: Config) -> list[str]:
         for credential in provider.credentials
         if credential.is_required and credential.name not in given
     ]
+
+
+def models_folder(config: Config) -> Path:
+    """Where the files of optional models are."""
+    return fetch.folder(config.models.path, config.cache.path)
+
+
+def check_turn_model(config: Config) -> None:
+    """Load the turn model, only to see whether that works, if no call may go without it.
+
+    Raises:
+        ConfigError: it is required, and it is not there or not usable.
+    """
+    settings = config.turn_detection
+    if not settings.required:
+        return
+    try:
+        turn.local(settings, models_folder(config)).load()
+    except ConfigError as error:
+        reason = " ".join(error.message.split())
+        raise ConfigError(reason, "turn_detection.required") from error
 
 
 def accounts(config: Config, registry: Registry) -> Callable[[Provider, Secret | None], Account]:

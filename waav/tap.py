@@ -14,9 +14,18 @@ from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 from waav import __version__
-from waav.config import PRECEDENCES, Config, ConfigProblems, Loaded, accounts, load, missing
+from waav.config import (
+    PRECEDENCES,
+    Config,
+    ConfigProblems,
+    Loaded,
+    accounts,
+    check_turn_model,
+    load,
+    missing,
+)
 from waav.config_text import shown
-from waav.errors import ConfigError, ModelMissing
+from waav.errors import ConfigError
 from waav.gateway.calls import Calls
 from waav.gateway.site import build_site
 from waav.gateway.slots import Slots
@@ -26,10 +35,10 @@ from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.links.files import FileStore
 from waav.links.store import MemoryStore, Store
-from waav.models import fetch
 from waav.ops.logs import LineObserver
 from waav.registry import Registry
 from waav.session.call import World
+from waav.session.clock import make_monotonic
 from waav.tap_services import Gateway, Listener, Models, Outside, Sessions, endpoints
 
 _log = Logger()
@@ -81,11 +90,11 @@ class Options(usage.Options):
                 precedence=precedence,
                 is_lenient=bool(self["lenient-config"]),
             )
-            check_models(self.loaded.config)
+            check_turn_model(self.loaded.config)
         except ConfigProblems as error:
             refuse(*(str(problem) for problem in error.problems))
         except ConfigError as error:
-            refuse(f"{error.path}: {error.message}" if error.path else error.message)
+            refuse(f"{error.path}: {error.message}")
         if self["check-config"]:
             sys.stdout.write("\n".join([*self.loaded.notices, *shown(self.loaded), ""]))
             raise SystemExit(0)
@@ -122,6 +131,7 @@ def makeService(options: Options) -> Gateway:
     """The gateway that the options describe; nothing is started."""
     from twisted.internet import reactor
 
+    make_monotonic(reactor)
     return build(reactor, options.loaded, options.registry)
 
 
@@ -147,7 +157,7 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
         limits=config.call,
         turn=config.turn_detection,
         noise=config.noise_filter,
-        models_path=str(fetch.folder(config.models.path, config.cache.path)),
+        models_path=str(models_folder(config)),
     )
     calls = Calls(reactor)
     security = config.security
@@ -221,33 +231,3 @@ def announce(loaded: Loaded, registry: Registry) -> None:
                 name=provider.name,
                 settings=", ".join(lacking),
             )
-
-
-def check_models(config: Config) -> None:
-    """See whether models that are switched on are there.
-
-    Raises:
-        ModelMissing: the turn model is required, and it is not.
-    """
-    where = fetch.folder(config.models.path, config.cache.path)
-    turn, noise = config.turn_detection, config.noise_filter
-    if turn.enabled and turn.required:
-        wanted = fetch.artefacts(True, None, source=turn.source, sha256=turn.sha256)
-        for row in fetch.missing(wanted, where):
-            raise ModelMissing(
-                f"{row.path} is {row.state}, and turn_detection.required is true; run waav init",
-                "turn_detection.required",
-            )
-    wanted = fetch.artefacts(
-        turn.enabled,
-        noise.engine if noise.enabled else None,
-        source=turn.source,
-        sha256=turn.sha256,
-    )
-    for row in fetch.missing(wanted, where):
-        _log.warn(
-            "the {model} model is {state}: {path}; run waav init. Until then calls go on without it.",
-            model=row.artefact,
-            state=row.state,
-            path=str(row.path),
-        )

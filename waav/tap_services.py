@@ -31,15 +31,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from waav.config_checks import addresses
-from waav.errors import WaavError
+from waav.errors import ModelMissing, WaavError
 from waav.gateway.calls import Calls
 from waav.gateway.settings import ServerSettings, SpeechDefaults, TLSSettings
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
+from waav.models import noise, turn
 from waav.secret import Secret
 from waav.session.call import World
 from waav.speech.provider import ListenSettings, SpeakSettings
-from waav.speech.wire import Opening
+from waav.speech.wire import Local, Opening
 from waav.tasks import Tasks
 
 PORT_TAKEN: Final = 3
@@ -213,7 +214,7 @@ class Outside(Service):
 
 
 class Models(Service):
-    """Loads the models that the default providers run in this process, so that the first call need not wait."""
+    """Loads the models that calls will want from this process, so that the first call need not wait."""
 
     _log = Logger()
 
@@ -226,9 +227,19 @@ class Models(Service):
     def startService(self) -> None:
         """Begin loading; calls that come before wait for the same copy."""
         super().startService()  # type: ignore[no-untyped-call]
+        for local in self.wanted():
+            self._tasks.start(self._load(local), "loading a model")
+
+    def wanted(self) -> Iterator[Local]:
+        """Those of the default providers, and the optional ones that are switched on."""
         for opening in self.openings():
             if opening.local is not None:
-                self._tasks.start(self._load(opening), "loading a model")
+                yield opening.local
+        folder = None if self._world.models_path is None else Path(self._world.models_path)
+        if self._world.turn.enabled or self._world.turn.required:
+            yield turn.local(self._world.turn, folder)
+        if self._world.noise.enabled:
+            yield noise.local(self._world.noise, folder)
 
     def openings(self) -> Iterator[Opening]:
         """How conversations with the default providers begin."""
@@ -246,22 +257,25 @@ class Models(Service):
             # Said at start, by name, in any case; callers may bring keys of their own.
             self._log.debug("nothing to load: {error}", error=error.message)
 
-    async def _load(self, opening: Opening) -> None:
-        assert opening.local is not None
+    async def _load(self, local: Local) -> None:
         began_s = self._world.clock.seconds()
         try:
-            await self._engines.load(opening.local)
-        except WaavError as error:
-            self._log.error(
-                "model {model} cannot be used: {error}",
-                model=opening.local.model,
+            await self._engines.load(local)
+        except ModelMissing as error:
+            self._log.warn(
+                "model {model}: {error}; until then calls go on without it",
+                model=local.model,
                 error=error.message,
             )
-            return
-        took_s = self._world.clock.seconds() - began_s
-        self._log.info(
-            "model {model} loaded in {seconds:.1f} s", model=opening.local.model, seconds=took_s
-        )
+        except WaavError as error:
+            self._log.error(
+                "model {model} cannot be used: {error}", model=local.model, error=error.message
+            )
+        else:
+            took_s = self._world.clock.seconds() - began_s
+            self._log.info(
+                "model {model} loaded in {seconds:.1f} s", model=local.model, seconds=took_s
+            )
 
     def stopService(self) -> Deferred[None]:
         """Wait for no model any longer."""
