@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from waav.config import Config
+from waav.config import Config, models_folder
 from waav.errors import ConfigError, ModelMissing
 from waav.models import fetch
 
@@ -21,7 +21,7 @@ def wanted(config: Config, is_all: bool) -> list[fetch.Artefact]:
     pinned = {"source": turn.source, "sha256": turn.sha256}
     if not is_all:
         engine = noise.engine if noise.enabled else None
-        return list(fetch.artefacts(turn.enabled, engine, **pinned))
+        return list(fetch.artefacts(turn.enabled or turn.required, engine, **pinned))
     artefacts = list(fetch.artefacts(True, "dtln", **pinned))
     try:
         artefacts += fetch.artefacts(False, "deepfilternet")
@@ -44,7 +44,7 @@ def initialise(
     Returns:
         0 when everything is there; 1 when something could not be had.
     """
-    where = fetch.folder(config.models.path, config.cache.path)
+    where = models_folder(config)
     index = index_url or config.models.index_url
     artefacts = wanted(config, is_all)
     if not artefacts:

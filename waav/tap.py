@@ -23,6 +23,7 @@ from waav.config import (
     check_turn_model,
     load,
     missing,
+    models_folder,
 )
 from waav.config_text import shown
 from waav.errors import ConfigError
