@@ -1,5 +1,6 @@
 """Texts are spoken in the order of asking, each once, and nothing is heard of what was cleared."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -25,7 +26,7 @@ from waav.graph.speak import Speak, speak
 from waav.graph.values import Broken, Complete, Piece, Say
 from waav.secret import Secret
 from waav.session.call import Speaking
-from waav.speech import wire
+from waav.speech import wav, wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, Provider, SpeakSettings
 
@@ -350,6 +351,62 @@ class AudioTests(SpeakCase):
         pieces = self.spoken(self.node(), pcm48k, bytes(9600))
         self.assertEqual({one.format for one in pieces}, {PCM24K})
         self.assertEqual(sum(len(one.data) for one in pieces), 4800)
+
+    def in_parts(self, node: Speak, format: AudioFormat, *parts: bytes) -> bytes:
+        """What comes out for one text that takes as many requests as there are parts."""
+        node.receive(Say(1, " ".join(["Twelve chars."] * len(parts))))
+        for part in parts:
+            # Cut where it hurts: in the middle of a header, and of a sample.
+            self.link.speak(format, part[:7], part[7:47], part[47:])
+            self.link.tell(wire.SpokenAll())
+        self.assertEqual((self.story[-1], len(self.link.texts)), (("complete", 1), len(parts)))
+        return b"".join(one.data for one in self.out if isinstance(one, Piece))
+
+    def test_one_header(self) -> None:
+        """A long text asked for as WAV is one WAV, however many the vendor sent for it."""
+        form = AudioFormat("linear16", 24000, 1, "wav")
+        first, second, third = (bytes([number, 0]) * 481 for number in (1, 2, 3))
+        node = self.node(wanted=form, wants_format=True, text_limit=15)
+        audio = self.in_parts(
+            node,
+            form,
+            wav.header(PCM24K, None) + first,
+            wav.pack(PCM24K, second),
+            wav.header(PCM24K, None) + third,
+        )
+        self.assertEqual(audio, wav.header(PCM24K, None) + first + second + third)
+
+    def test_header_for_each_text(self) -> None:
+        """Each text asked for as WAV is a WAV of its own."""
+        form = AudioFormat("linear16", 24000, 1, "wav")
+        node = self.node(wanted=form, wants_format=True)
+        for number in (1, 2):
+            node.receive(Say(number, "Hello."))
+            self.link.speak(form, wav.pack(PCM24K, FRAME))
+            self.link.tell(wire.SpokenAll())
+        pieces = [one.data for one in self.out if isinstance(one, Piece)]
+        self.assertEqual(pieces, [wav.header(PCM24K, None) + FRAME] * 2)
+
+    def test_no_header(self) -> None:
+        """Who asks for raw audio never hears the click of a header, however many the vendor sent."""
+        form = AudioFormat("linear16", 8000, 1, "wav")
+        loud = b"\x00\x40" * 80
+        for wanted, heard in (
+            (AudioFormat("mulaw", 8000), b"\x8f" * 80),
+            (AudioFormat("linear16", 8000), loud),
+        ):
+            self.setUp()
+            node = self.node(wanted=wanted, delivered=form, wants_format=True, text_limit=15)
+            one = wav.header(replace(form, container="raw"), None) + loud
+            self.assertEqual(self.in_parts(node, form, one, one), heard * 2)
+
+    def test_compressed_parts(self) -> None:
+        """Parts of compressed audio follow one another as they came: players take them so."""
+        form = AudioFormat("mp3", 24000)
+        node = self.node(wanted=form, wants_format=True, text_limit=15)
+        self.assertEqual(
+            self.in_parts(node, form, b"\xff\xf3one", b"\xff\xf3two"), b"\xff\xf3one\xff\xf3two"
+        )
 
     def test_compressed_passes(self) -> None:
         """Compressed audio leaves as it came, labelled with its real rate (TTS-05)."""

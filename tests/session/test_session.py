@@ -34,7 +34,7 @@ from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalS
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
-from waav.speech.wav import pack
+from waav.speech.wav import header, pack
 from waav.speech.wire import Transcript
 
 DISABLED = "Audio processing is disabled. Send config message with audio=true first."
@@ -644,13 +644,16 @@ class SpeakTests(SessionCase):
             self.session.say("Listen.", allow_interruption=False)
             self.mouth.speak(format, *(data[at : at + 1000] for at in range(0, len(data), 1000)))
             self.mouth.tell(wire.SpokenAll())
-            self.assertEqual(b"".join(self.caller.of("audio")), data)
+            heard = b"".join(self.caller.of("audio"))
+            self.assertEqual(
+                heard, data.replace(data[:44], header(PCM24K, None)) if format == WAV else data
+            )
             self.clock.advance(seconds * 0.95)
             self.ears.tell(Transcript("no", True))
             self.clock.advance(seconds * 0.1)
             self.ears.tell(Transcript("yes", True))
-            heard = [one.text for one in self.caller.of("transcript")]
-            self.assertEqual(heard, ["yes"], format)
+            texts = [one.text for one in self.caller.of("transcript")]
+            self.assertEqual(texts, ["yes"], format)
             self.successResultOf(self.session.hang_up())
 
     def test_buffered(self) -> None:

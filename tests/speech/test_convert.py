@@ -255,6 +255,28 @@ class WavTests(SynchronousTestCase):
         self.assertEqual(converter.finish(), b"")
         self.assertEqual(convert(b"", PCM_8K, target), header(target, None))
 
+    def test_several_files(self) -> None:
+        """WAV files one after the other become one, at the same rate or another, cut anywhere."""
+        source = AudioFormat("linear16", 8000, 1, "wav")
+        files = [header(PCM_8K, None) + linear(1, 2), header(PCM_8K, 4) + linear(3, 4)]
+        for target, expected in (
+            (source, header(PCM_8K, None) + linear(1, 2, 3, 4)),
+            (PCM_8K, linear(1, 2, 3, 4)),
+            (MULAW, convert(linear(1, 2, 3, 4), PCM_8K, MULAW)),
+        ):
+            converter = Converter(source, target)
+            got = b""
+            for file in files:
+                got += converter.restart()
+                got += b"".join(converter.feed(file[at : at + 1]) for at in range(len(file)))
+            self.assertEqual(got + converter.finish(), expected)
+            self.assertFalse(converter.is_identity)
+
+    def test_strange_wav(self) -> None:
+        """WAV that carries something compressed passes as it came."""
+        form = AudioFormat("g729", 8000, 1, "wav")
+        self.assertEqual(convert(b"RIFFjunk", form, form), b"RIFFjunk")
+
     def test_unmixable_source(self) -> None:
         """A WAV with more channels than can be mixed is refused with words."""
         source = AudioFormat("linear16", 8000, 2, "wav")

@@ -22,24 +22,29 @@ class Shape:
     def __init__(self, source: AudioFormat, settings: SpeakSettings, is_cut: bool) -> None:
         self.source = source
         self.format = _reachable(source, settings)
-        self._converter = None if self.format == source else Converter(source, self.format)
+        converter = Converter(source, self.format)
+        self._converter = None if converter.is_identity else converter
         self._chunker = Chunker(self.format) if is_cut else None
         self._stopwatch = None if self.format.is_raw else Stopwatch(self.format)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces that ``data`` completes."""
-        if self._converter is not None:
-            data = self._converter.feed(data)
-        if self._chunker is not None:
-            return self._chunker.feed(data)
-        return [data] if data else []
+        return self._cut(data if self._converter is None else self._converter.feed(data))
+
+    def restart(self) -> list[bytes]:
+        """The answer to the next request for the same utterance comes now; what was left of the last."""
+        rest = self._converter.restart() if self._converter is not None else b""
+        return self._cut(rest)
 
     def finish(self) -> list[bytes]:
         """What is left at the end of the utterance."""
         rest = self._converter.finish() if self._converter is not None else b""
-        if self._chunker is None:
-            return [rest] if rest else []
-        return [*(self._chunker.feed(rest) if rest else ()), *self._chunker.finish()]
+        return [*self._cut(rest), *(self._chunker.finish() if self._chunker is not None else ())]
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        if not data:
+            return []
+        return [data] if self._chunker is None else self._chunker.feed(data)
 
     def duration_s(self, piece: bytes) -> float | None:
         """How long ``piece``, the latest one, plays."""

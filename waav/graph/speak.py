@@ -244,6 +244,8 @@ class Speak:
         if self._link is None:
             self._reopen()
             return self._link is not None
+        if entry.shape is not None and not self._hand_on(entry, entry.shape, entry.shape.restart()):
+            return True
         self._request(self._link, entry.pieces.popleft())
         return True
 

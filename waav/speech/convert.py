@@ -47,7 +47,8 @@ def can_convert(source: AudioFormat, target: AudioFormat) -> bool:
 class Converter:
     """One stream of audio being converted.
 
-    A WAV source is what its header says, whatever ``source`` claims; a WAV target gets a header of unknown length.
+    A WAV source is what its header says, whatever ``source`` claims; a WAV target gets one header, of unknown
+    length, also where the source is several files one after the other (``restart``).
 
     Raises:
         ValueError: the two formats cannot be converted into each other (see ``can_convert``).
@@ -58,10 +59,15 @@ class Converter:
             raise ValueError(f"cannot convert {source} to {target}")
         self.source = source
         self.target = target
-        self.is_identity = source == target
+        # A WAV has its header read and written anew: several in one stream would be noise.
+        self.is_identity = source == target and not (
+            source.container == "wav" and source.encoding in SAMPLE_BYTES
+        )
         self._reader = wav.WavReader() if source.container == "wav" else None
-        self._samples = None if self._reader else _Samples2Samples(source, target)
-        self._header = wav.header(target, None) if target.container == "wav" else b""
+        is_known = self._reader is None and not self.is_identity
+        self._samples = _Samples2Samples(source, target) if is_known else None
+        has_header = target.container == "wav" and not self.is_identity
+        self._header = wav.header(target, None) if has_header else b""
 
     def feed(self, data: bytes) -> bytes:
         """What ``data`` becomes; may be empty while the resampler collects samples.
@@ -74,6 +80,14 @@ class Converter:
         if self._reader is not None:
             data = self._reader.feed(data)
         return self._with_header(self._convert(data))
+
+    def restart(self) -> bytes:
+        """Another file begins with the next byte of the source, if its kind knows files; what was left of the last."""
+        if self._reader is None:
+            return b""
+        rest = self._with_header(self._convert(self._reader.finish()))
+        self._reader.restart()
+        return rest
 
     def finish(self) -> bytes:
         """The rest: what the resampler still holds. An incomplete sample at the very end is dropped."""
