@@ -46,7 +46,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_numbers_that_are_not_json(self) -> None:
         """NaN and infinities are refused."""
-        for word in ("NaN", "Infinity", "-Infinity"):
+        for word in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999"):
             self.assertIn("not JSON", self.refused(f'{{"a": {word}}}'))
 
     def test_endless_numbers_and_nesting(self) -> None:

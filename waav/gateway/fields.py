@@ -40,7 +40,9 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     try:
         if isinstance(text, bytes):
             text = text.decode()
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_a_number)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_not_a_number, parse_float=_finite
+        )
         if "\\u" in text:
             # Half a surrogate pair can be written as an escape, but not be sent anywhere.
             json.dumps(value, ensure_ascii=False).encode()
@@ -66,6 +68,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise NotJSON(f"duplicate field `{key[:64]}`")
             seen.add(key)
     return found
+
+
+def _finite(text: str) -> float:
+    """``1e999`` is good JSON, but Python would write it back as ``Infinity``, which is not."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise NotJSON("a number is out of range")
+    return value
 
 
 def _not_a_number(_: str) -> NoReturn:
