@@ -162,9 +162,7 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
     )
     calls = Calls(reactor)
     security = config.security
-    voice = VoiceFactory(
-        world, config.websocket, calls, default_rate_hz=config.audio.sample_rate, livekit_url=None
-    )
+    voice = VoiceFactory(world, config.websocket, calls, default_rate_hz=config.audio.sample_rate)
     site = build_site(
         reactor,
         world,

@@ -85,8 +85,24 @@ class ConfigTests(SynchronousTestCase):
     def test_own_id(self) -> None:
         """The caller's stream id is used, and an empty one replaced. (F-065, D-20)"""
         visitor = Desk().visit()
-        self.assertEqual(visitor.ask(CONFIG | {"stream_id": "call-1"})["stream_id"], "call-1")
         self.assertTrue(visitor.ask(CONFIG | {"stream_id": ""})["stream_id"])
+        self.assertEqual(visitor.ask(CONFIG | {"stream_id": "call-1"})["stream_id"], "call-1")
+
+    def test_same_id(self) -> None:
+        """A caller keeps his stream id until he names another, also where a config comes to nothing."""
+        visitor = Desk().visit()
+        call = call_of(visitor)
+        first = visitor.ask(CONFIG)["stream_id"]
+        self.assertEqual(visitor.ask(CONFIG)["stream_id"], first)
+        self.assertEqual(visitor.ask({"type": "config", "audio": False})["stream_id"], first)
+        self.assertEqual(visitor.ask(CONFIG | {"stream_id": "call-1"})["stream_id"], "call-1")
+        call.holds_config = True
+        visitor.send(CONFIG | {"stream_id": "call-2"})
+        call.configured(BadRequest("no such model"), state="ready")
+        visitor.send(CONFIG)
+        call.configured()
+        self.assertEqual(visitor.messages()[-1]["stream_id"], "call-1")
+        self.assertEqual(call.settings.stream_id, "call-1")
 
     def test_unsafe_id(self) -> None:
         """An id that is not safe as a file name is refused. (X-10, D-20)"""

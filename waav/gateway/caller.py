@@ -29,6 +29,9 @@ NO_ROOM: Final = (
 NO_DAG: Final = "DAG routing is not enabled. Build with --features dag-routing"
 INTERNAL: Final = "Internal error"
 
+LIVEKIT_URL: Final = "http://localhost:7880"
+"""What the original shows in every ``ready`` where nothing else is configured (contract 3.6, 13-8)."""
+
 ENTRY_BYTES: Final = 128
 """What a waiting message costs besides its bytes, so that many tiny ones are bounded too."""
 
@@ -102,7 +105,7 @@ class Caller:
         now_ms: Callable[[], int],
         *,
         default_rate_hz: int = 24000,
-        livekit_url: str | None = None,
+        livekit_url: str = LIVEKIT_URL,
         address: str = "",
     ) -> None:
         self._line = line
@@ -125,7 +128,7 @@ class Caller:
 
     @property
     def stream_id(self) -> str:
-        """Of the last config; "" before the first."""
+        """Of the last config, and of the next unless it names another; "" before the first."""
         return self._asked.stream_id if self._asked is not None else ""
 
     # Messages in.
@@ -242,7 +245,7 @@ class Caller:
         self._configure(settings, wants_dag=message.wants_dag)
 
     def _decide(self, message: messages.Config) -> CallSettings:
-        stream_id = message.stream_id or str(uuid4())
+        stream_id = message.stream_id or self.stream_id or str(uuid4())
         if not message.has_audio:
             return CallSettings(stream_id, has_audio=False)
         if message.listening is None and message.speaking is None:
@@ -289,7 +292,9 @@ class Caller:
         else:
             self._ready(settings, wants_dag)
         if self._settings is None and self._call.state == "ready":
-            self._settings = before  # It was refused before anything of the last one was touched.
+            self._settings = self._asked = (
+                before  # Refused before anything of the last was touched.
+            )
         self._is_configuring = False
         self._drain()
 

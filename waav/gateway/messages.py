@@ -454,13 +454,13 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def ready(stream_id: str, *, listens: bool, speaks: bool, livekit_url: str | None = None) -> str:
+def ready(stream_id: str, *, listens: bool, speaks: bool, livekit_url: str) -> str:
     """The config is in force: audio and texts are welcome."""
-    message: dict[str, Any] = {"type": "ready", "stream_id": stream_id}
-    if livekit_url is not None:
-        message["livekit_url"] = livekit_url
     words = [word for word, is_there in (("stt", listens), ("tts", speaks)) if is_there]
-    message |= {
+    message = {
+        "type": "ready",
+        "stream_id": stream_id,
+        "livekit_url": livekit_url,
         "session_id": stream_id,
         "stt_ready": listens,
         "tts_ready": speaks,

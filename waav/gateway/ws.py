@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from waav.gateway import messages
 from waav.gateway.activity import Activity
-from waav.gateway.caller import Call, Caller
+from waav.gateway.caller import LIVEKIT_URL, Call, Caller
 from waav.gateway.calls import GOING_AWAY, Calls
 from waav.gateway.settings import WebSocketSettings
 from waav.gateway.slots import Slot
@@ -248,7 +248,7 @@ class VoiceFactory(WebSocketServerFactory):
         random: Random | None = None,
         *,
         default_rate_hz: int = 24000,
-        livekit_url: str | None = "http://localhost:7880",
+        livekit_url: str = LIVEKIT_URL,
         open_call: Callable[[World, Outlet], Call] = Session,
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
