@@ -34,18 +34,26 @@ class VendorEndpoint:
         trust: IPolicyForHTTPS | None = None,
         on_connected: Callable[[], None] | None = None,
     ) -> None:
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        self._is_secure = is_secure
+        self._dial_s = dial_s
+        self._trust = trust
         self._on_connected = on_connected
-        plain = HostnameEndpoint(reactor, host.encode("idna"), port, timeout=dial_s)
-        if not is_secure:
-            self._endpoint: Any = plain
-            return
-        policy: Any = trust or BrowserLikePolicyForHTTPS()
-        context = policy.creatorForNetloc(host.encode("idna"), port)
-        self._endpoint = wrapClientTLS(context, plain)
+
+    def _endpoint(self) -> Any:
+        """Built only to connect: an agent makes one of us per request, most of which find a connection."""
+        host = self._host.encode("idna")
+        plain = HostnameEndpoint(self._reactor, host, self._port, timeout=self._dial_s)
+        if not self._is_secure:
+            return plain
+        policy: Any = self._trust or BrowserLikePolicyForHTTPS()
+        return wrapClientTLS(policy.creatorForNetloc(host, self._port), plain)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect, and turn Nagle's algorithm off: speech goes out in small pieces."""
-        connecting: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
+        connecting: Deferred[IProtocol] = self._endpoint().connect(protocolFactory)
 
         def connected(protocol: Any) -> Any:
             protocol.transport.setTcpNoDelay(True)

@@ -1,7 +1,9 @@
 """HTTP/1.1 towards vendors: one pool of kept-open connections, limits, retries, streamed answers.
 
-We use Twisted's ``Agent`` directly rather than treq: treq keeps one cookie jar per client, which would carry
-a vendor's cookies from one tenant to another, and it asks for gzip, which delays audio.
+treq makes the requests, over an ``Agent`` with our pool and our endpoints. Three things it does by default would
+be wrong here: its cookie jar, which would carry a vendor's cookies from one tenant to another, is one that keeps
+nothing; it asks for gzip, which delays audio, so the agent below it asks for ``identity`` (an answer that is
+compressed all the same is unpacked); and bodies go to our own protocol as they come, never into its buffer.
 """
 
 import json
@@ -15,6 +17,9 @@ from random import random
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import treq.client
+from hyperlink import EncodedURL
+from treq.cookies import IndexableCookieJar
 from twisted.internet import error as net
 from twisted.internet.defer import (
     CancelledError,
@@ -35,7 +40,13 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IPolicyForHTTPS
+from twisted.web.iweb import (
+    IAgent,
+    IAgentEndpointFactory,
+    IBodyProducer,
+    IPolicyForHTTPS,
+    IResponse,
+)
 from zope.interface import implementer
 
 from waav import errors
@@ -124,6 +135,49 @@ class _Endpoints:
         return self._web._endpoint(uri)
 
 
+@implementer(IAgent)
+class _Uncompressed:
+    """Asks for answers as they are, whatever those above ask for."""
+
+    def __init__(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        headers = Headers() if headers is None else headers
+        headers.setRawHeaders(b"accept-encoding", [b"identity"])
+        return self._agent.request(method, uri, headers, bodyProducer)
+
+
+class _Address(EncodedURL):
+    """An address that goes out as it was made: treq would take it apart and put it together for each request."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def to_uri(self) -> "_Address":
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        return self._url
+
+
+class _NoCookies(IndexableCookieJar):
+    """Neither keeps nor sends any."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        pass
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        pass
+
+
 class Web:
     """The process's HTTP client.
 
@@ -153,7 +207,8 @@ class Web:
         self._pool.maxPersistentPerHost = settings.connections
         # Twisted would repeat a GET itself after a stale connection; that is our decision, and counted.
         self._pool.retryAutomatically = False
-        self.agent = Agent.usingEndpointFactory(reactor, _Endpoints(self), pool=self._pool)
+        agent = Agent.usingEndpointFactory(reactor, _Endpoints(self), pool=self._pool)
+        self.client = treq.client.HTTPClient(_Uncompressed(agent), _NoCookies())
         self._origins: OrderedDict[str, tuple[Figures, DeferredSemaphore]] = OrderedDict()
 
     def _endpoint(self, uri: URI) -> VendorEndpoint:
@@ -356,8 +411,14 @@ class Exchange:
         if not headers.hasHeader("user-agent"):
             headers.addRawHeader("user-agent", "waav")
         body = _Content(request.body) if request.body else None
-        answering = self._web.agent.request(
-            request.method.encode("ascii"), request.url.encode("ascii"), headers, body
+        answering = self._web.client.request(
+            request.method,
+            _Address(request.url),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._web.reactor,
         )
         limit = min(self._web.settings.dial_s + self._limits.first_byte_s, self._remaining_s())
         answering.addTimeout(max(0.0, limit), self._web.reactor, timed_out)
