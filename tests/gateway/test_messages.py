@@ -441,6 +441,31 @@ class SpeakingTests(SynchronousTestCase):
                 (found.pronunciations, found.dial_s, found.request_s), ((), None, None)
             )
 
+    def test_prefer_compressed(self) -> None:
+        """Who would rather have compressed speech gets the best that the vendor streams (F-182, TTS-06, S-TTS-30)."""
+        found = self.speaking(provider="mouth", prefer_compressed=True)
+        self.assertEqual(found.settings.format, AudioFormat("opus", 48000, 1, "ogg"))
+        self.assertEqual((found.settings.wants_format, found.warnings), (False, ()))
+        for value in (False, None):
+            plain = self.speaking(provider="mouth", prefer_compressed=value)
+            self.assertEqual(plain.settings.format, AudioFormat("linear16", 24000))
+
+    def test_named_format_wins(self) -> None:
+        """A format that a client names is what it gets, also where it names the default (TTS-07, S-TTS-30)."""
+        for name in ("linear16", "mp3", "wav"):
+            named = self.speaking(provider="mouth", audio_format=name, prefer_compressed=True)
+            self.assertEqual(
+                named.settings, self.speaking(provider="mouth", audio_format=name).settings
+            )
+            self.assertTrue(named.settings.wants_format)
+
+    def test_nothing_compressed(self) -> None:
+        """A vendor without compressed formats speaks as it does by default, and the log will say why (TTS-06)."""
+        found = self.speaking(prefer_compressed=True)
+        self.assertEqual(found.settings, self.speaking().settings)
+        self.assertEqual(found.warnings, ("prefer_compressed: it streams no compressed format",))
+        self.assertEqual(self.speaking(audio_format="wav", prefer_compressed=True).warnings, ())
+
     def test_complete(self) -> None:
         """Everything a client chose arrives."""
         found = self.speaking(

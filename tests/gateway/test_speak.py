@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.gateway.gateway import SERVER_KEY, Gateway, Said
+from tests.gateway.gateway import SERVER_KEY, Gateway, Said, vendor
 from tests.gateway.web import Answer, Client
 from waav.errors import (
     BadRequest,
@@ -174,6 +174,18 @@ class BodyTests(Speech):
         self.client = self.gateway.client()
         self.post({"text": "Hi", "provider": "acme", "tts_config": {"provider": "brook"}})
         self.assertEqual(self.said.speaking.provider.name, "brook")
+
+    def test_prefer_compressed(self) -> None:
+        """Here too a client may leave the choice of a compressed format to the vendor (F-182, TTS-06)."""
+        self.gateway = Gateway(security=FREE, providers=(vendor("acme", compressed=("mp3",)),))
+        for body, encoding in (
+            ({"prefer_compressed": True}, "mp3"),
+            ({"prefer_compressed": True, "audio_format": "linear16"}, "linear16"),
+            ({}, "linear16"),
+        ):
+            self.client = self.gateway.client()
+            self.speak(**body)
+            self.assertEqual(self.said.speaking.settings.format.encoding, encoding)
 
     def test_default_rate(self) -> None:
         """Who names no rate gets the operator's."""

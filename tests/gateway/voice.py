@@ -45,7 +45,7 @@ PROVIDERS = (
     Provider("acme", aliases=("acme-speech",), listen=_never, speak=_never),
     Provider("keyless", title="Keyless", listen=_never, speak=_never),
     Provider("ears", listen=_never),
-    Provider("mouth", speak=_never),
+    Provider("mouth", speak=_never, compressed=("opus", "mp3")),
 )
 
 

@@ -461,6 +461,22 @@ class AudioTests(SpeakCase):
         self.assertEqual(lines, [": mouth warns: no speaking rate"])
         self.assertEqual(self.out, [])
 
+    def test_unheeded(self) -> None:
+        """What the caller asked for and does not get is logged once per connection, by name (TTS-06)."""
+        lines: list[str] = []
+
+        def watch(event: Any) -> None:
+            if event["log_level"] is LogLevel.warn:
+                lines.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        node = self.node(speaking={"warnings": ("no such format",)})
+        for number in (1, 2):
+            node.receive(Say(number, "Hello."))
+            self.link.tell(wire.SpokenAll())
+        self.assertEqual(lines, [": mouth warns: no such format"])
+
     def test_back_pressure(self) -> None:
         """A caller who takes no more stops the vendor, also one that is connected later (S-TTS-12)."""
         self.dialler.is_slow = True

@@ -29,6 +29,8 @@ CONTENT_MAX_BYTES: Final = 50 * 1024
 ID_MAX_BYTES: Final = 256
 TOKEN_MAX_BYTES: Final = 4096
 
+NOT_COMPRESSED: Final = "prefer_compressed: it streams no compressed format"
+
 TIMEOUT_MAX_S: Final = 300.0
 """A caller may shorten or lengthen the limits towards a vendor, but not hold a connection for ever."""
 
@@ -369,6 +371,7 @@ def decode_speaking(
     read.require("provider")
     sample_rate = read.whole("sample_rate", low=1)
     name = read.text("audio_format", "format") or None
+    prefers_compressed = read.flag("prefer_compressed") is True and name is None
     pronunciations = tuple(_pronunciation(each) for each in read.objects("pronunciations"))
     rate = _speaking_rate(read.number("speaking_rate", "speed"))
     dial_s, request_s = _timeout(read, "connection_timeout"), _timeout(read, "request_timeout")
@@ -380,9 +383,10 @@ def decode_speaking(
     provider = world.registry.find(read.required_text("provider"))
     if provider.speak is None:
         raise BadRequest(f"{provider.name} does not offer speech synthesis")
+    preferred = provider.compressed[0] if prefers_compressed and provider.compressed else None
     settings = SpeakSettings(
         provider=provider.name,
-        format=resolve(name, sample_rate, default_rate_hz=default_rate_hz),
+        format=resolve(name or preferred, sample_rate, default_rate_hz=default_rate_hz),
         model=read.text("model") or None,
         voice=read.text("voice_id", "voice") or None,
         language=read.text("language") or None,
@@ -393,7 +397,15 @@ def decode_speaking(
         wants_rate=sample_rate is not None or _names_rate(name),
     )
     account = world.account(provider, own_key)
-    return Speaking(provider, settings, account, pronunciations, dial_s, request_s)
+    return Speaking(
+        provider,
+        settings,
+        account,
+        pronunciations,
+        dial_s,
+        request_s,
+        warnings=(NOT_COMPRESSED,) if prefers_compressed and preferred is None else (),
+    )
 
 
 def _own_key(read: Fields) -> Secret | None:

@@ -57,6 +57,8 @@ class Speaker(Protocol):
     def request_s(self) -> float | None: ...
     @property
     def use_cache(self) -> bool: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
 
 class _Entry:
@@ -126,6 +128,8 @@ class Speak:
                 self._clear()
 
     def start(self) -> Deferred[None]:
+        for warning in self._speaker.warnings:
+            self._notes.take(warning)
         self._opening = Deferred.fromCoroutine(self._open())
         return self._opening
 

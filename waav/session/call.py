@@ -37,6 +37,7 @@ class Speaking:
     dial_s: float | None = None  # connection_timeout of the message
     request_s: float | None = None  # request_timeout of the message
     use_cache: bool = True
+    warnings: tuple[str, ...] = ()  # what was asked for and will not be had, for the log
 
 
 @dataclass(frozen=True, slots=True)
