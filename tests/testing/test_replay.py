@@ -175,6 +175,7 @@ class DeepgramRuleTests(ServerCase):
         server = self.serve()
         for payload, is_binary in (
             (b'{"type":"KeepAlive"}', True),
+            (b'{ "type": "KeepAlive" }', True),
             (b'{"type":"Keepalive"}', False),
             (b"{", False),
         ):
@@ -182,6 +183,16 @@ class DeepgramRuleTests(ServerCase):
             client.sendMessage(payload, isBinary=is_binary)
             _, code, reason = await client.factory.closed
             self.assertEqual((code, reason[:9]), (1008, "DATA-0000"))
+
+    async def test_audio_that_looks_like_a_message(self) -> None:
+        """Samples may begin with any byte, a brace too: only what really is a message is taken for one."""
+        server = self.serve()
+        client = await self.connect(server)
+        for payload in (b"{" + bytes(319), b'{"type"' + bytes(313), b'{"text":1}', b"{}"):
+            client.sendMessage(payload, isBinary=True)
+        client.sendMessage(b'{"type":"CloseStream"}')
+        self.assertEqual((await client.factory.closed)[1], 1000)
+        self.assertEqual(server.opened[0].received_s, (320 + 320 + 10 + 2) / 32000)
 
     async def test_speech(self) -> None:
         """Synthesis refuses what Deepgram refuses and answers a tone as long as the text."""

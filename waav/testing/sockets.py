@@ -75,7 +75,7 @@ class Recogniser(WebSocketServerProtocol):
         if not isBinary:
             self._obey(payload)
             return
-        if self.about.get("refuses_json_audio") and payload.startswith(b'{"type"'):
+        if self.about.get("refuses_json_audio") and _is_message(payload):
             self.shut(*self.about["bad_close"])
             return
         self._bytes += len(payload)
@@ -257,6 +257,16 @@ def _name(heard: Heard) -> str:
     if heard.is_speech_final:
         return "speech_final"
     return "finalized" if heard.from_finalize else "final"
+
+
+def _is_message(payload: bytes) -> bool:
+    """Whether audio is really text sent the wrong way: samples, too, may begin with a brace."""
+    if not payload.startswith(b"{"):
+        return False
+    try:
+        return "type" in json.loads(payload)
+    except ValueError:
+        return False
 
 
 def _format(query: Mapping[str, list[str]], names: Mapping[str, str]) -> AudioFormat:
