@@ -1,14 +1,19 @@
 """Deepgram against its recordings and against a server as strict as Deepgram."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.links.doubles import Heard, Vendor
 from waav.errors import BadRequest, ConfigError, MissingCredentials, ProviderRefused
 from waav.links.settings import LinkSettings
+from waav.links.websocket import WebSocketLink
 from waav.providers.deepgram import (
     FLUX_LISTEN_OPTIONS,
     LISTEN_OPTIONS,
@@ -146,6 +151,82 @@ class DeepgramListenTests(ListenContract, TestCase):
             self.open(server, Events(), model="nova-99"), ProviderRefused
         )
         self.assertEqual(error.upstream_status, 400)
+
+
+class DeepgramSilenceTests(SynchronousTestCase):
+    """A caller who says nothing, on a clock, through the gateway's own link to a vendor in memory."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.vendor = Vendor(self.clock)
+        self.sink = Heard()
+        self.said: list[tuple[float, str | bytes]] = []
+
+    def opened(self, **chosen: Any) -> WebSocketLink:
+        link = WebSocketLink(
+            self.clock,  # type: ignore[arg-type]
+            self.vendor.connect,
+            "deepgram",
+            lambda: deepgram.listen(ListenSettings("deepgram", **chosen), ACCOUNT),  # type: ignore
+            self.sink,
+            LinkSettings(),
+            random=lambda: 0.5,
+        )
+        opening = Deferred.fromCoroutine(link.open())
+        self.vendor.flush()
+        if "model" in chosen:
+            self.vendor.server.say(type="Connected")
+            self.vendor.flush()
+        self.successResultOf(opening)
+        self.addCleanup(link.abort)
+        server = self.vendor.server
+        server.onMessage = lambda payload, is_binary: self.said.append(
+            (self.clock.seconds(), payload if is_binary else payload.decode())
+        )
+        link.send(wire.Audio(bytes(320)))
+        self.vendor.flush()
+        return link
+
+    def longest_gap_s(self) -> float:
+        times = [at_s for at_s, _ in self.said]
+        return max(later - before for before, later in pairwise([*times, self.clock.seconds()]))
+
+    def test_ten_minutes(self) -> None:
+        """Deepgram hears a KeepAlive, as text, at least every 5 s; the stream stays open and takes audio (STT-DG-03)."""
+        link = self.opened()
+        self.vendor.advance(600.0)
+        self.assertEqual({said for _, said in self.said[1:]}, {'{"type":"KeepAlive"}'})
+        self.assertLessEqual(self.longest_gap_s(), 5.0)
+        self.assertEqual((self.sink.events, len(self.vendor.servers)), ([], 1))
+        link.send(wire.Audio(b"\1\1"))
+        self.vendor.flush()
+        self.assertEqual(self.said[-1], (600.0, b"\1\1"))
+
+    def test_ten_minutes_of_flux(self) -> None:
+        """Flux knows no KeepAlive: it hears silence instead, and stays open as long (STT-DG-03)."""
+        self.opened(model="flux-general-en")
+        self.vendor.advance(600.0)
+        self.assertEqual({said for _, said in self.said[1:]}, {bytes(3200)})
+        self.assertLessEqual(self.longest_gap_s(), 5.0)
+        self.assertEqual((self.sink.events, len(self.vendor.servers)), ([], 1))
+
+    def test_missed_pong(self) -> None:
+        """Only a vendor that does not answer a ping is given up, and dialled again (STT-DG-03)."""
+        self.opened()
+        self.vendor.advance(300.0)
+        self.vendor.server.onPing = lambda payload: None
+        self.vendor.advance(41.0)
+        self.assertEqual(len(self.vendor.servers), 2)
+        self.assertEqual(len(self.sink.of(wire.Restored)), 1)
+
+    def test_broken_connection(self) -> None:
+        """So is one whose connection breaks (STT-DG-03)."""
+        self.opened()
+        self.vendor.advance(300.0)
+        self.vendor.break_off()
+        self.vendor.advance(1.0)
+        self.assertEqual(len(self.vendor.servers), 2)
+        self.assertEqual(len(self.sink.of(wire.Restored)), 1)
 
 
 class DeepgramListenOptionTests(SynchronousTestCase):
