@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.gateway import SERVER_KEY, Gateway, Said, vendor
@@ -21,6 +22,7 @@ from waav.errors import (
     refusal,
 )
 from waav.gateway.settings import SecuritySettings, SpeechDefaults
+from waav.gateway.speak import LEAVE_S
 from waav.speech import wav
 from waav.speech.audio import AudioFormat
 
@@ -389,6 +391,84 @@ class FlowTests(Speech):
             said.audio(b"cd")
         said.done.callback(None)
         self.assertEqual(self.client.answer().body, b"ab" + b"cd" * 5)
+
+
+class ShutdownTests(Speech):
+    """A gateway that stops."""
+
+    def stopping(self) -> Deferred[None]:
+        """The gateway is told to stop and to give what runs 20 seconds."""
+        return self.gateway.calls.stop(20.0)
+
+    def test_finished_first(self) -> None:
+        """An answer that is being spoken is spoken to its end, and gets the time to leave (S-CFG-20)."""
+        self.speak()
+        stopped = self.stopping()
+        self.said.starts(PCM)
+        self.said.audio(b"ab")
+        self.clock.advance(15)
+        self.said.audio(b"cd")
+        self.said.done.callback(None)
+        answer = self.client.answer()
+        self.assertEqual((answer.body, answer.is_complete), (b"abcd", True))
+        self.assertNoResult(stopped)
+        self.clock.advance(LEAVE_S)
+        self.successResultOf(stopped)
+
+    def test_whole_answer(self) -> None:
+        """Also one that was not begun to be sent."""
+        self.speak()
+        stopped = self.stopping()
+        self.said.starts(PCM)
+        self.said.audio(b"ab")
+        self.said.done.callback(None)
+        self.assertEqual(self.client.answer().body, b"ab")
+        self.clock.advance(LEAVE_S)
+        self.successResultOf(stopped)
+
+    def test_nothing_runs(self) -> None:
+        """Answers of the past hold nobody up."""
+        self.speak()
+        self.said.starts(PCM)
+        self.said.done.callback(None)
+        self.assertEqual(self.gateway.calls.live, 0)
+        self.successResultOf(self.stopping())
+
+    def test_too_long(self) -> None:
+        """What is still silent when the time is over is a 503, and the vendor is let go."""
+        self.speak()
+        stopped = self.stopping()
+        self.clock.advance(19)
+        self.assertNoResult(stopped)
+        self.clock.advance(1)
+        self.assertTrue(self.said.is_cancelled)
+        self.assertEqual(self.refused(self.client.answer()), (503, "Server is shutting down"))
+        self.clock.advance(LEAVE_S)
+        self.successResultOf(stopped)
+
+    def test_too_long_in_the_middle(self) -> None:
+        """What is half spoken then is broken off: half an answer must not look like a whole one."""
+        self.speak()
+        self.said.starts(PCM)
+        self.said.audio(b"ab")
+        self.clock.advance(1)
+        stopped = self.stopping()
+        self.clock.advance(20)
+        self.assertTrue(self.client.transport.is_broken)
+        self.successResultOf(stopped)
+
+    def test_caller_leaves(self) -> None:
+        """Who hangs up is not waited for."""
+        self.speak()
+        stopped = self.stopping()
+        self.client.hang_up()
+        self.successResultOf(stopped)
+
+    def test_nothing_new(self) -> None:
+        """A text that comes on an open connection after the stop is refused: 503 (S-CFG-20)."""
+        self.stopping()
+        self.assertEqual(self.refused(self.speak()), (503, "Server is shutting down"))
+        self.assertEqual(self.gateway.said, [])
 
 
 class FailureTests(Speech):

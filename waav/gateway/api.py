@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from waav import __version__
 from waav.errors import MissingCredentials, WaavError
 from waav.gateway.answers import empty_answer, error_answer, json_answer, waav_answer
+from waav.gateway.calls import Calls, ShuttingDown
 from waav.gateway.fields import parse_object
 from waav.gateway.request import GatewayRequest
 from waav.gateway.settings import SpeechDefaults
@@ -39,15 +40,17 @@ class Api:
     """The routes, as methods. Errors become answers in one place, at the end.
 
     Args:
+        calls: everything live, for a graceful stop.
         begin: starts a synthesis.
     """
 
     app = Klein()
     _log = Logger()
 
-    def __init__(self, world: World, defaults: SpeechDefaults, begin: Begin) -> None:
+    def __init__(self, world: World, defaults: SpeechDefaults, calls: Calls, begin: Begin) -> None:
         self._world = world
         self._defaults = defaults
+        self._calls = calls
         self._begin = begin
         self._voices = VoiceLists(world)
 
@@ -85,10 +88,12 @@ class Api:
     @app.route("/speak", methods=["POST"])
     async def speak(self, request: GatewayRequest) -> bytes | None:
         """A text as audio."""
+        if not self._calls.is_open:
+            raise ShuttingDown()
         text, speaking = decode_body(
             _json(request), self._world, self._defaults, _header_key(request)
         )
-        delivery = Delivery(request, self._world.clock, self._defaults.speak_timeout_s)
+        delivery = Delivery(request, self._world.clock, self._defaults.speak_timeout_s, self._calls)
         return await delivery.run(self._begin, self._world, speaking, text)
 
     @app.handle_errors(WaavError)

@@ -1,16 +1,29 @@
-"""The live connections, and how they end when the gateway stops."""
+"""What is live, connections and texts being spoken, and how it ends when the gateway stops."""
 
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from waav.errors import WaavError
+
 GOING_AWAY: Final = 1001
 """WebSocket close code: the server is shutting down."""
 
 
+class ShuttingDown(WaavError):
+    """The gateway is about to end; another one may do what was asked."""
+
+    status = 503
+    code = "shutting_down"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("Server is shutting down")
+
+
 class Connection(Protocol):
-    """A live connection as its owner sees it."""
+    """A live connection as its owner sees it; also an answer to ``POST /speak`` on its way."""
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame and be gone soon; closing twice does no harm."""

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from waav.errors import TooMany
 from waav.gateway.answers import empty_answer, text_answer, whole_seconds
+from waav.gateway.calls import ShuttingDown
 from waav.gateway.cors import Cors
 from waav.gateway.request import GatewayRequest
 from waav.gateway.slots import Slots
@@ -74,7 +75,8 @@ class Door:
         if not self._cors.may_upgrade(request.getHeader("origin")):
             return text_answer(request, 403, "Origin not allowed")
         if not self._factory.calls.is_open:
-            return text_answer(request, 503, "Server is shutting down")
+            error = ShuttingDown()
+            return text_answer(request, error.status, error.message)
         return None
 
     def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:

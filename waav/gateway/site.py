@@ -108,7 +108,7 @@ def build_site(
     Args:
         begin: how ``POST /speak`` starts a synthesis.
     """
-    rest = Api(world, defaults, begin).app.resource()
+    rest = Api(world, defaults, voice_factory.calls, begin).app.resource()
     children: dict[bytes, IResource] = {}
     site = GatewaySite(reactor, security, rest, children)
     voice_factory.headers.update(SECURITY)

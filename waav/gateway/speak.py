@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from waav.errors import (
@@ -22,6 +23,7 @@ from waav.errors import (
     WaavError,
 )
 from waav.gateway.answers import error_answer
+from waav.gateway.calls import Calls, ShuttingDown
 from waav.gateway.fields import Fields, Malformed, TooLarge
 from waav.gateway.messages import decode_speaking
 from waav.gateway.request import GatewayRequest
@@ -31,6 +33,9 @@ from waav.session.call import Speaking, World
 from waav.speech import wav
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat
 from waav.speech.formats import content_type, label
+
+LEAVE_S: Final = 0.5
+"""How long the end of an answer may take to leave when the gateway stops."""
 
 TIMEOUT_TEXT: Final = "TTS synthesis timeout"
 
@@ -112,18 +117,24 @@ class Delivery:
 
     Args:
         timeout_s: longest time without any audio; for the first of it that is the limit of the whole wait.
+        calls: waits for this answer when the gateway stops, as for a call.
     """
 
-    def __init__(self, request: GatewayRequest, clock: IReactorTime, timeout_s: float) -> None:
+    def __init__(
+        self, request: GatewayRequest, clock: IReactorTime, timeout_s: float, calls: Calls
+    ) -> None:
         self._request = request
         self._clock = clock
         self._timeout_s = timeout_s
+        self._calls = calls
         # HTTP/1.0 knows no chunks: there only the length tells a whole answer from half of one.
         self._is_whole = request.clientproto != b"HTTP/1.1"
         self._synthesis: Synthesis | None = None
         self._format: AudioFormat | None = None
         self._held: list[bytes] = []
-        self._is_open = self._is_paused = self._is_late = False
+        self._is_open = self._is_paused = False
+        self._name = ""
+        self._why_cancelled: WaavError | None = None
         self._progress_at = clock.seconds()
         self._opening: IDelayedCall | None = None
         self._limit: IDelayedCall | None = None
@@ -135,6 +146,9 @@ class Delivery:
             the rest of the answer's body: all of it, an error, or None where it was sent or broken off already.
             Cancelling stops the synthesis.
         """
+        self._name = speaking.provider.name
+        self._calls.add(self)
+        self._request.notifyFinish().addBoth(self._finished)
         try:
             self._synthesis = begin(world, speaking, text, self._audio, self._starts)
             if self._is_paused:
@@ -142,11 +156,9 @@ class Delivery:
             self._watch()
             await self._synthesis.done
         except CancelledError:
-            if not self._is_late:
+            if self._why_cancelled is None:
                 raise
-            return await self._failed(
-                ProviderTimeout(speaking.provider.name, TIMEOUT_TEXT), speaking
-            )
+            return await self._failed(self._why_cancelled, speaking)
         except WaavError as error:
             return await self._failed(error, speaking)
         finally:
@@ -158,6 +170,22 @@ class Delivery:
         self._describe(self._format)
         self._request.setHeader("content-length", str(len(body)))
         return body
+
+    def close(self, code: int, reason: str) -> None:
+        """The gateway waits no longer; see ``calls.Connection``."""
+        self._cancel(ShuttingDown())
+
+    def _cancel(self, why: WaavError) -> None:
+        if self._synthesis is not None and not self._synthesis.done.called:
+            self._why_cancelled = why
+            self._synthesis.done.cancel()
+
+    def _finished(self, result: object) -> None:
+        """Nothing more will be written, or nobody is there to read it."""
+        if self._calls.is_open or isinstance(result, Failure):
+            self._calls.remove(self)
+        else:
+            self._clock.callLater(LEAVE_S, self._calls.remove, self)
 
     def pauseProducing(self) -> None:
         self._is_paused = True
@@ -207,8 +235,7 @@ class Delivery:
         if left_s > 0.001:
             self._limit = self._clock.callLater(left_s, self._watch)
         else:
-            self._is_late = True
-            self._synthesis.done.cancel()
+            self._cancel(ProviderTimeout(self._name, TIMEOUT_TEXT))
 
     def _stop(self) -> None:
         for timer in (self._opening, self._limit):
@@ -257,6 +284,8 @@ def _explained(error: WaavError, is_callers_key: bool) -> tuple[int, str]:
             return 502, f"Failed to synthesize speech: {error.message}"
         case ProviderError():
             return error.status, f"TTS synthesis error: {error.message}"
+        case ShuttingDown():
+            return error.status, error.message
         case BadRequest() | ConfigError():
             return error.status, f"Failed to create TTS provider: {error.message}"
     return error.status, f"TTS synthesis error: {error.message}"
