@@ -4,13 +4,14 @@ import gzip
 import json
 from typing import Any
 
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.gateway import SERVER_KEY, Fixed, Gateway, vendor
-from waav.errors import ProviderLost, ProviderRefused
+from waav.errors import MissingCredentials, ProviderLost, ProviderRefused
 from waav.gateway.settings import SecuritySettings
 from waav.gateway.voices import MOST_LISTS, MOST_PAGES
-from waav.speech.provider import Voice
+from waav.speech.provider import Account, Voice, VoiceList
 
 FREE = SecuritySettings(rate_limit_requests_per_second=100_000)
 
@@ -71,6 +72,27 @@ class VoicesTests(SynchronousTestCase):
         self.fetches.answer("acme", ProviderLost("acme", "acme is down"))
         self.fetches.answer("brook", b"eve English\nend")
         self.assertEqual(list(self.answered()), ["brook"])
+
+    def test_what_is_logged(self) -> None:
+        """A vendor that is not configured is nothing to warn of; one that is down is."""
+
+        def unconfigured(account: Account) -> VoiceList:
+            raise MissingCredentials("Brook API key not configured in server environment")
+
+        lines: list[tuple[str, str]] = []
+
+        def watch(event: Any) -> None:
+            if event.get("provider"):
+                lines.append((event["log_level"].name, event["provider"]))
+
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        providers = (vendor("acme"), vendor("brook", voices=unconfigured))
+        self.gateway = Gateway(security=FREE, providers=providers)
+        self.client = self.gateway.client()
+        self.ask()
+        self.gateway.fetches.answer("acme", ProviderLost("acme", "acme is down"))
+        self.assertEqual(lines, [("debug", "brook"), ("warn", "acme")])
 
     def test_nonsense_is_left_out(self) -> None:
         """Neither does a vendor's unreadable answer; the reason is told on request."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from waav.errors import ConfigError, ProviderTimeout, WaavError, WireError
 from waav.secret import Secret
@@ -130,7 +130,10 @@ class VoiceLists:
             entry.error, kept_s = None, KEPT_S
         except Exception as error:
             entry.error, kept_s = self._explained(provider, error), FAILURE_KEPT_S
-            self._log.warn(
+            # Nobody who uses other vendors wants to read that this one is not configured.
+            is_expected = isinstance(entry.error, ConfigError)
+            self._log.emit(
+                LogLevel.debug if is_expected else LogLevel.warn,
                 "no voices of {provider}: {reason}",
                 provider=provider.name,
                 reason=entry.error.message,
