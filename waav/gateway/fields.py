@@ -74,7 +74,7 @@ def _finite(text: str) -> float:
     """``1e999`` is good JSON, but Python would write it back as ``Infinity``, which is not."""
     value = float(text)
     if not math.isfinite(value):
-        raise NotJSON("a number is out of range")
+        raise NotJSON("numbers beyond every float are not JSON here")
     return value
 
 
