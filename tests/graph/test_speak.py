@@ -76,6 +76,18 @@ class SpeakCase(SynchronousTestCase):
         """Keep a figure."""
         self.counts[name] = self.counts.get(name, 0) + number
 
+    def warnings(self) -> list[str]:
+        """What is logged as a warning from now on."""
+        lines: list[str] = []
+
+        def watch(event: Any) -> None:
+            if event["log_level"] is LogLevel.warn:
+                lines.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        return lines
+
     @property
     def link(self) -> FakeLink:
         """The node's latest link."""
@@ -448,14 +460,7 @@ class AudioTests(SpeakCase):
 
     def test_warning(self) -> None:
         """What the vendor cannot do is logged once, by its name, and nothing else comes of it."""
-        lines: list[str] = []
-
-        def watch(event: Any) -> None:
-            if event["log_level"] is LogLevel.warn:
-                lines.append(event["log_format"].format(**event))
-
-        globalLogPublisher.addObserver(watch)
-        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        lines = self.warnings()
         self.node()
         self.link.tell(wire.Warned("no speaking rate"), wire.Warned("no speaking rate"))
         self.assertEqual(lines, [": mouth warns: no speaking rate"])
@@ -463,14 +468,7 @@ class AudioTests(SpeakCase):
 
     def test_unheeded(self) -> None:
         """What the caller asked for and does not get is logged once per connection, by name (TTS-06)."""
-        lines: list[str] = []
-
-        def watch(event: Any) -> None:
-            if event["log_level"] is LogLevel.warn:
-                lines.append(event["log_format"].format(**event))
-
-        globalLogPublisher.addObserver(watch)
-        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        lines = self.warnings()
         node = self.node(speaking={"warnings": ("no such format",)})
         for number in (1, 2):
             node.receive(Say(number, "Hello."))

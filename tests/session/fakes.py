@@ -4,8 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
 
 from waav.links.dial import Link, Sink
+from waav.links.figures import LinkFigures
 from waav.speech import wire
 from waav.speech.audio import AudioFormat, AudioFrame
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
@@ -53,7 +56,11 @@ def speaking_provider(
 class FakeLink:
     """Records what is sent; ``tell`` plays the vendor."""
 
-    def __init__(self, provider: str, sink: Sink, options: dict[str, Any]) -> None:
+    def __init__(
+        self, provider: str, sink: Sink, options: dict[str, Any], clock: IReactorTime
+    ) -> None:
+        self.figures = LinkFigures(clock)
+        self.figures.began()
         self.provider = provider
         self.sink = sink
         self.options = options
@@ -68,6 +75,7 @@ class FakeLink:
 
     def send(self, command: wire.Command) -> None:
         self.sent.append(command)
+        self.figures.said(command)
         if self.answer is not None:
             self.answer(command)
 
@@ -79,17 +87,19 @@ class FakeLink:
 
     def close(self) -> Deferred[None]:
         self.is_closed = True
-        for event in self.last_words:
-            self.sink.event(event)
+        self.tell(*self.last_words)
+        self.figures.ended()
         return self.closing if self.closing is not None else succeed(None)
 
     def abort(self) -> None:
         self.is_aborted = True
+        self.figures.ended()
         if self.abort_error is not None:
             raise self.abort_error
 
     def tell(self, *events: wire.Event) -> None:
         for event in events:
+            self.figures.heard(event)
             self.sink.event(event)
 
     def speak(self, format: AudioFormat, *pieces: bytes) -> None:
@@ -154,11 +164,13 @@ class FakeDialler:
 
     Attributes:
         links: all that were opened, in order.
+        clock: of the links' figures.
         is_slow: opening waits for ``accept`` or ``refuse``.
         errors: by provider name, what opening fails with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime | None = None) -> None:
+        self.clock = clock or Clock()
         self.links: list[FakeLink] = []
         self.is_slow = False
         self.errors: dict[str, Exception] = {}
@@ -174,7 +186,7 @@ class FakeDialler:
         sink: Sink,
         **options: Any,
     ) -> Deferred[Link]:
-        link = FakeLink(provider, sink, options)
+        link = FakeLink(provider, sink, options, self.clock)
         dialogue()
         link.tell(*self.says_at_once)
         opening: Deferred[Link] = Deferred(lambda _: self.cancelled.append(provider))

@@ -96,7 +96,7 @@ class SessionCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.dialler = FakeDialler()
+        self.dialler = FakeDialler(self.clock)
         self.caller = Caller()
         self.session = self.new_session()
 
@@ -126,6 +126,18 @@ class SessionCase(SynchronousTestCase):
     def mouth(self) -> FakeLink:
         """The latest link that speaks."""
         return self.dialler.link("mouth")
+
+    def logged(self) -> list[str]:
+        """What is logged at ``info`` from now on about the call."""
+        lines: list[str] = []
+
+        def watch(event: Any) -> None:
+            if event["log_level"] is LogLevel.info and event.get("stream_id") == "stream":
+                lines.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        return lines
 
     def assert_nothing_left(self) -> None:
         """No timer runs and every link was ended."""
@@ -790,14 +802,7 @@ class HangUpTests(SessionCase):
 
     def test_figures(self) -> None:
         """The figures say how much was heard and said (SRV-05)."""
-        lines: list[str] = []
-
-        def watch(event: Any) -> None:
-            if event["log_level"] is LogLevel.info and event.get("stream_id") == "stream":
-                lines.append(event["log_format"].format(**event))
-
-        globalLogPublisher.addObserver(watch)
-        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        lines = self.logged()
         self.ready()
         for _ in range(50):
             self.session.hear(bytes(640))
@@ -815,3 +820,29 @@ class HangUpTests(SessionCase):
         self.assertIn("ended after 20.0s, heard 1.0s, spoke 0.5s", lines[1])
         self.assertIn("forced_no_detector_timeout=1", lines[1])
         self.assertNotIn("words", "".join(lines))
+
+    def test_recognition(self) -> None:
+        """How recognition went is told at the end of a call, all its connections together (STT-02)."""
+        lines = self.logged()
+        self.ready()
+        self.assertEqual(self.session.figures.recognition.finals, 0)
+        self.session.hear(bytes(640))
+        self.ears.tell(Transcript("a"), Transcript("a b", True, confidence=0.5))
+        self.clock.advance(3)
+        recognition = self.session.figures.recognition
+        self.assertEqual((recognition.audio_bytes, recognition.results), (640, 2))
+        self.assertEqual((recognition.finals, recognition.uptime_s), (1, 3.0))
+        self.ready()
+        self.session.hear(bytes(1280))
+        self.ears.tell(*[Transcript("c", True, True, confidence=0.8)] * 2)
+        self.clock.advance(4.5)
+        self.successResultOf(self.session.hang_up())
+        self.clock.advance(1)
+        self.assertIn("stt: 1920 bytes, 4 results, 3 finals, confidence 0.70, up 7.5s", lines[-1])
+
+    def test_no_recognition(self) -> None:
+        """A call that only speaks has nothing to tell of recognition, one without words no confidence (STT-02)."""
+        self.ready(CallSettings("stream", speaking=speaking()))
+        self.assertEqual(str(self.session.figures), "")
+        self.ready()
+        self.assertEqual(str(self.session.figures), "stt: 0 bytes, 0 results, 0 finals, up 0.0s")

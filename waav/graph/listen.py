@@ -10,6 +10,7 @@ from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
 from waav.graph.notes import Notes
 from waav.links.dial import Link
+from waav.links.figures import LinkFigures
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter, can_convert
@@ -32,6 +33,9 @@ class Listen:
 
     Args:
         source: what the audio is when it gets here; converted to what the provider needs.
+
+    Attributes:
+        figures: what passed over its connection, once there is one.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Listen:
         self._frame_bytes = source.frame_bytes
         self._odd = b""
         self._link: Link | None = None
+        self.figures: LinkFigures | None = None
         self._opening: Deferred[None] | None = None
         self._is_stopped = False
 
@@ -130,6 +135,7 @@ class Listen:
             link.abort()
             raise CancelledError()
         self._link = link
+        self.figures = link.figures
 
     async def _close(self, link: Link) -> None:
         try:

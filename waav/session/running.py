@@ -11,6 +11,7 @@ from waav.graph.build import Surroundings, build
 from waav.graph.definition import Definition
 from waav.graph.gate import Gate
 from waav.graph.kinds import KINDS
+from waav.graph.listen import Listen
 from waav.graph.templates import plain_call
 from waav.graph.values import Broken, Complete, Piece, Say
 from waav.session.call import CallSettings, Outlet, World
@@ -76,6 +77,11 @@ class Call:
     async def start(self) -> None:
         """Connect everything at the same time; returns when all of it is ready."""
         await self._graph.start()
+        if self._settings.listening is not None:
+            listen = self._graph.node("listen")
+            assert isinstance(listen, Listen)
+            if listen.figures is not None:
+                self._figures.connected(listen.figures)
 
     async def stop(self, at_once: bool) -> None:
         """Disconnect everything. Without ``at_once`` the caller still gets what is being recognised."""
