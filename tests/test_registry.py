@@ -36,6 +36,27 @@ class RegistryTests(SynchronousTestCase):
         for name in ("acme", "ACME", "Acme-Speech", "coyote", " COYOTE "):
             self.assertIs(self.registry.find(name), self.acme)
 
+    def test_metadata(self) -> None:
+        """What a provider says about itself can be read under any of its names (F-271)."""
+        about = Provider(
+            "about",
+            title="About",
+            aliases=("About-Speech",),
+            speak=_nothing,
+            capabilities=frozenset({"emotion"}),
+            models={"speak": "about-1"},
+            options={"pitch": "How high."},
+            text_limit=300,
+        )
+        found = Registry([about, self.acme]).find("ABOUT-speech")
+        self.assertEqual(
+            (found.name, found.title, found.aliases), ("about", "About", ("About-Speech",))
+        )
+        self.assertEqual((found.capabilities, found.text_limit), (frozenset({"emotion"}), 300))
+        self.assertEqual(
+            (found.models, found.options), ({"speak": "about-1"}, {"pitch": "How high."})
+        )
+
     def test_aliases_are_no_providers(self) -> None:
         """Each provider is listed once, under its main name (PLUG-01, S-PLG-01)."""
         self.assertEqual([one.name for one in self.registry.providers], ["acme", "other"])

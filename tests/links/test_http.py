@@ -203,7 +203,9 @@ class OrderTests(HttpCase):
         for sink in sinks:
             await self.spoken(1, sink)
         self.assertEqual(self.vendor.most, 2)
-        self.assertEqual(self.vendor.texts, ["0", "1", "2", "3", "4"])
+        # The first two have a connection each: which is there first is the network's affair.
+        self.assertEqual(sorted(self.vendor.texts[:2]), ["0", "1"])
+        self.assertEqual(self.vendor.texts[2:], ["2", "3", "4"])
 
     async def test_the_request_arrives_as_it_was_made(self) -> None:
         """Address, headers and body reach the vendor unchanged; nobody hears another tenant's cookies."""

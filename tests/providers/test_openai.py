@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from waav.errors import BadRequest, ConfigError
+from waav.errors import BadRequest, ConfigError, ProviderBusy
 from waav.providers.openai import LISTEN_OPTIONS, VOICES, Voices, openai
 from waav.secret import Secret
 from waav.speech import wire
@@ -138,6 +138,50 @@ class OpenAIListenTests(ListenContract, TestCase):
         self.assertEqual(found.words[0].text, "how")
         self.assertAlmostEqual(found.words[0].start_s, said.start_s, places=2)
 
+    async def test_too_large(self) -> None:
+        """An upload that is too large for the vendor is cut in a quiet place and recognised in two halves, in order."""
+        events = Events()
+        server = self.server(self.signal)
+        link = await self.open(server, events, model="whisper-1")
+        server.fail_next(413, b'{"error":{"message":"Maximum content size limit exceeded"}}')
+        self.send(link, 0.0, self.signal.seconds)
+        await link.close()
+        self.assertEqual(events.finals, self.signal.text)
+        self.assertEqual(len(server.requests), 4)  # the first, its halves, and the one behind it
+        words = [word for one in events.of(wire.Transcript) for word in one.words]
+        for found, said in zip(words, self.signal.words, strict=True):
+            self.assertAlmostEqual(found.start_s, said.start_s, places=2)
+        self.assertEqual(events.of(wire.Failed), [])
+
+    async def test_still_too_large(self) -> None:
+        """A half that is too large as well is reported once and forgotten; what comes after it is recognised."""
+        events = Events()
+        server = self.server(self.signal)
+        link = await self.open(server, events, options=WHOLE)
+        server.fail_next(413, b"{}", times=2)
+        self.send(link, 0.0, self.signal.seconds)
+        await link.close()
+        self.assertEqual(events.finals, "how are you today")
+        self.assertEqual(len(server.requests), 3)
+        [failed] = events.of(wire.Failed)
+        self.assertEqual(failed.error.upstream_status, 413)
+
+    async def test_nothing_to_cut(self) -> None:
+        """A file, and any other refusal, is reported as it is."""
+        for status, chosen in (
+            (413, {"format": AudioFormat("mp3")}),
+            (400, {"options": WHOLE}),
+        ):
+            events = Events()
+            server = self.server(self.signal)
+            link = await self.open(server, events, **chosen)
+            server.fail_next(status, b"{}")
+            link.send(wire.Audio(self.signal.pcm))
+            await link.close()
+            [failed] = events.of(wire.Failed)
+            self.assertEqual(failed.error.upstream_status, status)
+            self.assertEqual(len(server.requests), 1)
+
 
 class OpenAIUploadTests(SynchronousTestCase):
     def test_files_go_out_as_they_came(self) -> None:
@@ -199,6 +243,16 @@ class OpenAIUploadTests(SynchronousTestCase):
             sizes.append(len(forms.parse(request.headers["Content-Type"], request.body)[0].data))
         self.assertGreater(len(sizes), 2)
         self.assertLessEqual(max(sizes), 200000)
+
+    def test_failed_uploads_are_forgotten(self) -> None:
+        """While a vendor is down for hours, the audio of its failed uploads does not fill the memory."""
+        dialogue: Any = listen(options=WHOLE)
+        for _ in range(3):
+            dialogue.send(wire.Audio(bytes(32000)))
+            [request] = dialogue.send(wire.Flush())
+            error = ProviderBusy("openai", "down", upstream_status=503)
+            self.assertEqual(dialogue.instead(request, error), [])
+            self.assertEqual(len(dialogue._asked), 0)
 
     def test_file_that_is_too_large(self) -> None:
         """Of a file beyond the limit the beginning is used, and that is said."""

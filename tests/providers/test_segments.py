@@ -4,7 +4,7 @@ import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from waav.providers._segments import Cutting, Segments
+from waav.providers._segments import Cutting, Segment, Segments, halves
 from waav.speech.audio import AudioFormat
 from waav.testing.signal import Signal
 
@@ -22,6 +22,23 @@ def loud(audio: AudioFormat, seconds: float, level: int = 8000) -> bytes:
 
 def quiet(audio: AudioFormat, seconds: float) -> bytes:
     return bytes(audio.size_bytes(seconds))
+
+
+class HalvesTests(SynchronousTestCase):
+    def test_quiet_place(self) -> None:
+        """A segment is halved in the pause nearest to its end that lies in its middle half; nothing is lost."""
+        for audio in FORMATS:
+            data = loud(audio, 1.0) + quiet(audio, 0.2) + loud(audio, 0.8)
+            first, second = halves(audio, Segment(data, 10.0, 12.0))
+            self.assertEqual(first.data + second.data, data)
+            self.assertEqual((first.start_s, second.end_s), (10.0, 12.0))
+            self.assertEqual(first.end_s, second.start_s)
+            self.assertTrue(11.0 < first.end_s < 11.2, first.end_s)
+
+    def test_too_short(self) -> None:
+        """What is too short for two uploads stays whole."""
+        audio = FORMATS[1]
+        self.assertEqual(halves(audio, Segment(loud(audio, 0.19), 0.0, 0.19)), [])
 
 
 class OnSilenceTests(SynchronousTestCase):

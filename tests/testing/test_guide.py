@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import twisted.plugins
 from waav.registry import Registry
+from waav.testing.player import Player
+from waav.testing.recording import Recording
 
 GUIDE = Path(__file__).parents[2] / "docs" / "writing-a-provider.md"
 FILES = dict(re.findall(r"```\w+ file=(\S+)\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
@@ -45,10 +47,14 @@ class GuideTests(SynchronousTestCase):
         )
 
     def test_found_as_a_plugin(self) -> None:
-        """The module of the guide, put where it says, is found under its name and its alias (F-318)."""
+        """The module of the guide, put where it says, is found under its alias and does what was recorded (F-318, F-327)."""
         folder = Path(self.mktemp()) / "twisted" / "plugins"
         folder.mkdir(parents=True)
         (folder / "acme.py").write_text(FILES["acme.py"], "utf-8")
         self.patch(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(folder.resolve())])
         self.addCleanup(sys.modules.pop, "twisted.plugins.acme", None)
-        self.assertEqual(Registry.discover().find("Acme-Speech").title, "Acme")
+        acme = Registry.discover().find("Acme-Speech")
+        self.assertEqual(acme.title, "Acme")
+        for name, text in FILES.items():
+            if name.endswith(".jsonl"):
+                Player(Recording.read(name.removesuffix(".jsonl"), text), acme).play()

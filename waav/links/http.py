@@ -282,7 +282,8 @@ class HttpLink:
             if not job.is_dropped:
                 raise
         except errors.ProviderError as error:
-            self._failed(job, error)
+            if not self._asks_instead(job, request, error):
+                self._failed(job, error)
         except Exception:
             self._log.failure("a request to {provider} failed", provider=self._provider)
             message = f"{self._provider}: the request failed"
@@ -290,6 +291,15 @@ class HttpLink:
         finally:
             if self._job is job:
                 self._job = None
+
+    def _asks_instead(self, job: Job, request: wire.Request, error: errors.ProviderError) -> bool:
+        """Whether the dialogue knows another way."""
+        instead = getattr(self._dialogue, "instead", None)
+        if instead is None or job.is_dropped:
+            return False
+        again = instead(request, error)
+        self._queue.extendleft(reversed(again))
+        return bool(again)
 
     def _hear(self, event: wire.Event) -> None:
         self.figures.heard(event)

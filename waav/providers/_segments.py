@@ -126,11 +126,7 @@ class Segments:
         if count < 2:
             return limit
         first = limit - count * step
-        levels = _rms(bytes(self._buffer[first:limit]), count)
-        lowest = min(levels)
-        last = max(n for n, level in enumerate(levels) if level == lowest)
-        middle = first + last * step + step // 2
-        return middle - middle % self._format.frame_bytes
+        return first + _quietest(self._format, bytes(self._buffer[first:limit]), count)
 
     def _take(self, size: int) -> list[Segment]:
         start, end = self._start_bytes, self._start_bytes + size
@@ -165,6 +161,32 @@ class Segments:
 
     def _seconds(self, size: int) -> float:
         return self._format.duration_s(size) or 0.0
+
+
+def halves(audio: AudioFormat, segment: Segment) -> list[Segment]:
+    """The segment in two, cut in the quietest tenth of a second of its middle; none if it is too short."""
+    data, step = segment.data, audio.size_bytes(QUIETEST_S)
+    count = min(2 * audio.size_bytes(SEARCH_S), len(data) // 2) // step
+    if count < 1:
+        return []
+    first = (len(data) - count * step) // 2
+    first -= first % audio.frame_bytes
+    cut = first + _quietest(audio, data[first : first + count * step], count)
+    cut_s = segment.start_s + (audio.duration_s(cut) or 0.0)
+    return [
+        Segment(data[:cut], segment.start_s, cut_s),
+        Segment(data[cut:], cut_s, segment.end_s),
+    ]
+
+
+def _quietest(audio: AudioFormat, data: bytes, count: int) -> int:
+    """The middle of the quietest of ``count`` equal parts, the last one of equals."""
+    step = len(data) // count
+    levels = _rms(data, count)
+    lowest = min(levels)
+    last = max(n for n, level in enumerate(levels) if level == lowest)
+    middle = last * step + step // 2
+    return middle - middle % audio.frame_bytes
 
 
 def _rms(data: bytes, count: int) -> list[float]:

@@ -10,14 +10,14 @@ import math
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from waav.errors import BadRequest, ProviderBusy, ProviderError, ProviderRefused, WireError, refusal
 from waav.providers import _account, _multipart, _options
 from waav.providers._options import Option, choice, choices, integer, number, texts
-from waav.providers._segments import Cutting, Segment, Segments
+from waav.providers._segments import Cutting, Segment, Segments, halves
 from waav.speech import emotion, languages, wav, wire
 from waav.speech.audio import AudioFormat, AudioFrame
 from waav.speech.provider import (
@@ -186,7 +186,7 @@ class Listen:
         else:
             _check_strategy(chosen, settings.options, self._file[0])
             self._segments = _WholeFile(self._limit)
-        self._asked: deque[tuple[wire.Request, Segment]] = deque()
+        self._asked: deque[_Asked] = deque()
         self._segment: Segment | None = None
         self._answer = bytearray()
 
@@ -198,12 +198,14 @@ class Listen:
                 due = self._segments.flush()
             case _:
                 due = []
-        return [self._upload(segment) for segment in due]
+        asked = [_Asked(self._upload(segment), segment) for segment in due]
+        self._asked += asked
+        return [one.request for one in asked]
 
     def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
         match incoming:
             case wire.Head(request=request):
-                self._segment = self._asked_for(request)
+                self._segment = self._asked_for(request).segment
                 self._answer.clear()
             case wire.Body(data):
                 self._answer += data
@@ -217,6 +219,18 @@ class Listen:
 
     def refused(self, head: wire.Head, body: bytes) -> ProviderError:
         return refused(head, body, self._key)
+
+    def instead(self, request: wire.Request, error: ProviderError) -> list[wire.Request]:
+        """Of what was too large both halves, each once (providers-stt.md 11.3); anything else is forgotten."""
+        asked = self._asked_for(request)
+        if error.upstream_status != 413 or asked.is_half or not self.format.is_raw:
+            return []
+        both = [
+            _Asked(self._upload(half), half, is_half=True)
+            for half in halves(self.format, asked.segment)
+        ]
+        self._asked.extendleft(reversed(both))
+        return [one.request for one in both]
 
     def _form(self, settings: ListenSettings, chosen: Mapping[str, Any]) -> list[tuple[str, str]]:
         form = chosen.get("response_format", self._formats[0])
@@ -251,18 +265,14 @@ class Listen:
         content_type, body = _multipart.encode(
             "file", f"audio.{extension}", mime, data, self._fields
         )
-        request = wire.Request(
-            "POST", self._url, self._headers | {"Content-Type": content_type}, body
-        )
-        self._asked.append((request, segment))
-        return request
+        return wire.Request("POST", self._url, self._headers | {"Content-Type": content_type}, body)
 
-    def _asked_for(self, request: wire.Request | None) -> Segment:
-        """The audio an answer is about. Requests before it failed: nothing will come for them."""
+    def _asked_for(self, request: wire.Request | None) -> "_Asked":
+        """What an answer is about. Requests before it failed: nothing will come for them."""
         while True:
-            asked, segment = self._asked.popleft()
-            if request is None or asked is request:
-                return segment
+            asked = self._asked.popleft()
+            if request is None or asked.request is request:
+                return asked
 
     def _transcribed(self, segment: Segment | None, answer: bytes) -> list[wire.Event]:
         if segment is None:
@@ -276,6 +286,15 @@ class Listen:
             self._segments.is_cut = False
             events.append(wire.Warned(f"openai: only {self._limit} bytes of the file were used"))
         return events
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An upload that has no answer yet."""
+
+    request: wire.Request
+    segment: Segment
+    is_half: bool = False
 
 
 class _WholeFile:

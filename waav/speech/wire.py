@@ -297,6 +297,13 @@ class Dialogue(Protocol):
         """
 
 
+class Retries(Protocol):
+    """A dialogue that can ask in another way what was refused: in smaller pieces, for example."""
+
+    def instead(self, request: Request, error: ProviderError) -> list[Request]:
+        """What to ask, at once, in place of ``request``, which failed for good; empty: ``error`` is reported."""
+
+
 class Refuses(Protocol):
     """A dialogue that can read the vendor's error answers itself. Without it the HTTP status decides."""
 
