@@ -280,6 +280,26 @@ class DecodeTests(SynchronousTestCase):
         ):
             self.assertIn(said, self.malformed({"type": "config"} | fields))
 
+    def test_update_config(self) -> None:
+        """The threshold of a running call can be changed; what cannot be changed is refused, not stored."""
+        update = {"type": "update_config", "turn_detect": {"threshold": 0.6}}
+        self.assertEqual(decode(text(update)), messages.UpdateConfig(0.6))
+        self.assertEqual(decode(text(update | {"vad": None})), messages.UpdateConfig(0.6))
+        for wrong, said in (
+            (
+                {"turn_detect": {"threshold": 1.1}},
+                "`turn_detect.threshold` must be between 0 and 1",
+            ),
+            ({"turn_detect": {"threshold": KEY}}, "`turn_detect.threshold` must be a number"),
+            ({"turn_detect": {}}, "missing field `turn_detect.threshold`"),
+            ({"turn_detect": None}, "missing field `turn_detect`"),
+        ):
+            self.assertEqual(self.malformed(update | wrong), said)
+        error = self.assertRaises(
+            BadRequest, decode, text(update | {"vad": {"silence_duration_ms": 300}})
+        )
+        self.assertTrue(error.message.startswith("vad.silence_duration_ms cannot be changed"))
+
     def test_dag_has_two_names(self) -> None:
         """dag is accepted for dag_config."""
         for name in ("dag", "dag_config"):

@@ -318,6 +318,26 @@ class SecondConfigTests(SynchronousTestCase):
         self.assertEqual(call_of(visitor).settings, first)
         self.assertEqual([each[0] for each in call_of(visitor).told], ["configure", "configure"])
 
+    def test_update_config(self) -> None:
+        """A new threshold goes to the call, and is its threshold from then on."""
+        visitor = Desk().configured()
+        update = {"type": "update_config", "turn_detect": {"threshold": 0.6}}
+        visitor.send(update)
+        self.assertEqual(visitor.messages(), [])
+        self.assertEqual(call_of(visitor).told[-1], ("turn_threshold", 0.6))
+        visitor.send({"type": "connect"})
+        self.assertEqual(call_of(visitor).settings.turn_threshold, 0.6)
+
+    def test_update_config_refused(self) -> None:
+        """A threshold that nobody would look at is an error, and nothing is changed."""
+        update = {"type": "update_config", "turn_detect": {"threshold": 0.6}}
+        self.assertEqual(Desk().visit().ask(update), error(caller.AUDIO_DISABLED))
+        visitor = Desk().configured()
+        call_of(visitor).raises = BadRequest("no turn detection")
+        self.assertEqual(visitor.ask(update), error("no turn detection"))
+        visitor.send({"type": "connect"})
+        self.assertIsNone(call_of(visitor).settings.turn_threshold)
+
     def test_connect_before_config(self) -> None:
         """There is nothing to connect before a config. (F-072)"""
         self.assertEqual(

@@ -107,6 +107,11 @@ class FakeCall:
     def clear(self) -> None:
         self.told.append(("clear",))
 
+    def turn_threshold(self, threshold: float) -> None:
+        if self.raises is not None:
+            raise self.raises
+        self.told.append(("turn_threshold", threshold))
+
     def pause(self) -> None:
         self.told.append(("pause",))
 

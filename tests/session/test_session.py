@@ -515,6 +515,31 @@ class ModelTests(SessionCase):
         self.assertTrue(worker.is_closed)
         self.assertEqual(self.session.figures["forced_turn_detection_confirmed"], 1)
 
+    def test_new_threshold(self) -> None:
+        """A caller may change the threshold while the call runs; it stays when the other half is configured anew."""
+        self.ready(both(turn_detection=True, turn_threshold=0.9))
+        self.session.turn_threshold(0.2)
+        self.ears.tell(Transcript("hello", True))
+        self.clock.advance(1.8)
+        self.dialler.engines.workers[0].answers[-1].callback(["0.3"])
+        self.assertTrue(self.caller.of("transcript")[-1].forced)
+        self.ready(CallSettings("stream", speaking=speaking()))
+        self.ears.tell(Transcript("hello", True))
+        self.clock.advance(1.8)
+        self.assertFalse(self.caller.of("transcript")[-1].forced)
+        self.dialler.engines.workers[1].answers[-1].callback(["0.3"])
+        self.assertTrue(self.caller.of("transcript")[-1].forced)
+
+    def test_threshold_without_model(self) -> None:
+        """Without turn detection, or without a call, there is no threshold to change: that is said."""
+        error = self.assertRaises(BadRequest, self.session.turn_threshold, 0.5)
+        self.assertEqual(error.message, DISABLED)
+        for settings in (both(), CallSettings("stream", speaking=speaking())):
+            self.session = self.new_session()
+            self.ready(settings)
+            error = self.assertRaises(BadRequest, self.session.turn_threshold, 0.5)
+            self.assertIn("no turn detection", error.message)
+
     def test_turn_model_by_default(self) -> None:
         """The server's default and threshold count where the call says nothing."""
         self.ready(turn=TurnSettings(enabled=True, threshold=0.9))

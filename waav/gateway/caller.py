@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -67,6 +68,9 @@ class Call(Protocol):
 
     def clear(self) -> None:
         """Stop speaking."""
+
+    def turn_threshold(self, threshold: float) -> None:
+        """Change when a turn counts as finished; raises BadRequest where that changes nothing."""
 
     def pause(self) -> None:
         """The caller's connection is full."""
@@ -210,6 +214,8 @@ class Caller:
                 if self._settings is None:
                     raise BadRequest(NO_CONFIG)
                 self._configure(self._settings)
+            case messages.UpdateConfig():
+                self._update(message)
             case messages.Ping():
                 self._send(messages.pong(message, self._now_ms()))
             case messages.Auth():
@@ -229,6 +235,12 @@ class Caller:
         self._call.say(
             message.text, flush=message.flush, allow_interruption=message.allow_interruption
         )
+
+    def _update(self, message: messages.UpdateConfig) -> None:
+        if self._settings is None or not self._settings.has_audio:
+            raise BadRequest(AUDIO_DISABLED)
+        self._call.turn_threshold(message.turn_threshold)
+        self._settings = replace(self._settings, turn_threshold=message.turn_threshold)
 
     # Setting up.
 

@@ -79,6 +79,13 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateConfig:
+    """Change the running call without setting it up anew."""
+
+    turn_threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Audio:
     """The caller's audio as base64 text instead of a binary message."""
 
@@ -130,6 +137,7 @@ Message = (
     | Clear
     | Flush
     | Connect
+    | UpdateConfig
     | Audio
     | Ping
     | Auth
@@ -174,10 +182,7 @@ def _limit(text: str, limit_bytes: int, what: str) -> str:
 
 
 def _config(read: Fields) -> Config:
-    turns = Fields(read.object("turn_detect") or {}, "turn_detect")
-    threshold = turns.number("threshold")
-    if threshold is not None and not 0.0 <= threshold <= 1.0:
-        turns.wrong("threshold", "must be between 0 and 1")
+    threshold = _threshold(Fields(read.object("turn_detect") or {}, "turn_detect"))
     if (room := read.object("livekit")) is not None:
         Fields(room, "livekit").required_text("room_name")
     audio, audio_disabled = read.flag("audio"), read.flag("audio_disabled")
@@ -194,6 +199,28 @@ def _config(read: Fields) -> Config:
         timing=_timing(Fields(read.object("speech_final") or {}, "speech_final")),
         is_deprecated=audio_disabled is not None,
     )
+
+
+def _update_config(read: Fields) -> UpdateConfig:
+    """As Sayna has it (contract 9), which stores ``vad`` and does nothing with it."""
+    if read.object("vad") is not None:
+        raise BadRequest(
+            "vad.silence_duration_ms cannot be changed during a call: send config with"
+            " speech_final.wait_ms, or with the provider's own option in stt_config.options"
+        )
+    read.require("turn_detect")
+    turns = Fields(read.object("turn_detect") or {}, "turn_detect")
+    turns.require("threshold")
+    threshold = _threshold(turns)
+    assert threshold is not None
+    return UpdateConfig(threshold)
+
+
+def _threshold(turns: Fields) -> float | None:
+    threshold = turns.number("threshold")
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        turns.wrong("threshold", "must be between 0 and 1")
+    return threshold
 
 
 _STREAM_ID = re.compile(r"[A-Za-z0-9._-]+")
@@ -306,6 +333,7 @@ _DECODERS: Final[dict[str, Callable[[Fields], Message]]] = {
     "auth": _auth,
     "custom": _custom,
     "connect": lambda _: Connect(),
+    "update_config": _update_config,
     "interrupt": lambda _: Clear(),
     "stop": lambda _: Clear(),
     "flush": lambda _: Flush(),

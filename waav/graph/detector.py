@@ -27,6 +27,9 @@ class Detector:
         format: what the audio is when it gets here.
         model_format: what the model takes.
         threshold: probability from which the caller has finished.
+
+    Attributes:
+        threshold: may be changed at any time.
     """
 
     _log = Logger()
@@ -45,7 +48,7 @@ class Detector:
         self._local = local
         self._question = question
         self._forget = forget
-        self._threshold = threshold
+        self.threshold = threshold
         self._surroundings = surroundings
         self._converter = Converter(format, model_format)
         self._batch: list[bytes] = []
@@ -113,7 +116,7 @@ class Detector:
         self._send_batch(worker)
         try:
             answers = await worker.feed(self._question)
-            return float(answers[-1]) >= self._threshold
+            return float(answers[-1]) >= self.threshold
         except Exception:
             self._complain(Failure())
             return None

@@ -21,13 +21,16 @@ class Turns:
     Args:
         timing: the waits of this call.
         detector: the turn model; None: timers alone.
+
+    Attributes:
+        detector: the same.
     """
 
     def __init__(
         self, timing: Timing, detector: Detector | None, surroundings: Surroundings, emit: Emit
     ) -> None:
         self._rules = Rules(timing)
-        self._detector = detector
+        self.detector = detector
         self._surroundings = surroundings
         self._clock = surroundings.clock
         self._emit = emit
@@ -37,8 +40,8 @@ class Turns:
     def receive(self, value: Any) -> None:
         match value:
             case bytes():
-                if self._detector is not None:
-                    self._detector.hear(value)
+                if self.detector is not None:
+                    self.detector.hear(value)
             case wire.Transcript():
                 self._deliver(self._rules.on_transcript(value, self._clock.seconds()))
             case wire.Lost():
@@ -49,8 +52,8 @@ class Turns:
 
     def start(self) -> Deferred[None]:
         """Ready at once: until the model is loaded, and if it never is, timers end the turns."""
-        if self._detector is not None:
-            self._detector.start(self._can_ask)
+        if self.detector is not None:
+            self.detector.start(self._can_ask)
         return succeed(None)
 
     def stop(self, at_once: bool) -> Deferred[None]:
@@ -60,8 +63,8 @@ class Turns:
             for method, number in self._rules.counts.items():
                 self._surroundings.count(f"forced_{method}", number)
             self._surroundings.count("duplicates", self._rules.duplicates)
-        if self._detector is not None:
-            self._detector.stop()
+        if self.detector is not None:
+            self.detector.stop()
         return succeed(None)
 
     def pause(self) -> None:
@@ -76,8 +79,8 @@ class Turns:
             if isinstance(result, Ask):
                 self._ask(result)
                 continue
-            if self._detector is not None and result.is_speech_final:
-                self._detector.forget()
+            if self.detector is not None and result.is_speech_final:
+                self.detector.forget()
             self._emit(result)
 
     def _rearm(self) -> None:
@@ -102,8 +105,8 @@ class Turns:
         self._rules.has_detector = can_ask
 
     def _ask(self, ask: Ask) -> None:
-        assert self._detector is not None
-        self._detector.ask().addCallback(lambda verdict: self._decided(ask, verdict))
+        assert self.detector is not None
+        self.detector.ask().addCallback(lambda verdict: self._decided(ask, verdict))
 
     def _decided(self, ask: Ask, verdict: bool | None) -> None:
         if not self._is_stopped:

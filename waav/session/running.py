@@ -6,13 +6,14 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from waav.errors import ProviderError, WaavError
+from waav.errors import BadRequest, ProviderError, WaavError
 from waav.graph.build import Surroundings, build
 from waav.graph.definition import Definition
 from waav.graph.gate import Gate
 from waav.graph.kinds import KINDS
 from waav.graph.listen import Listen
 from waav.graph.templates import plain_call
+from waav.graph.turns import Turns
 from waav.graph.values import Broken, Complete, Piece, Say
 from waav.session.call import CallSettings, Outlet, World
 from waav.session.figures import Figures
@@ -21,6 +22,9 @@ from waav.session.playback import Playback
 from waav.speech import wire
 
 NOT_LISTENING = "Failed to process audio: this call has no stt_config"
+NO_DETECTOR = (
+    "turn_detect.threshold: this call has no turn detection; send config with turn_detection=true"
+)
 NOT_SPEAKING = "Failed to synthesize speech: this call has no tts_config"
 
 
@@ -137,6 +141,17 @@ class Call:
         self._playback.cleared()
         if self._text_in is not None:
             self._text_in(wire.Clear())
+
+    def turn_threshold(self, threshold: float) -> None:
+        """Change from which probability a turn counts as finished.
+
+        Raises:
+            BadRequest: nobody asks a turn model in this call.
+        """
+        turns = self._graph.node("turns") if self._settings.listening is not None else None
+        if not isinstance(turns, Turns) or turns.detector is None:
+            raise BadRequest(NO_DETECTOR)
+        turns.detector.threshold = threshold
 
     def pause(self) -> None:
         """The caller's connection is full."""

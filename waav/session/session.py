@@ -7,6 +7,8 @@ Calls come one at a time, in the order of the caller's messages: the connection 
 until the Deferred of ``configure`` has fired.
 """
 
+from dataclasses import replace
+
 from automat import NoTransition
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.logger import Logger
@@ -89,6 +91,17 @@ class Session:
         """Drop all speech asked for so far, unless some of it must not be interrupted."""
         if self._call is not None:
             self._call.clear()
+
+    def turn_threshold(self, threshold: float) -> None:
+        """Change from which probability, 0 to 1, a turn counts as finished.
+
+        Raises:
+            BadRequest: there is no call, or none with a turn model.
+        """
+        if self._call is None or self._settings is None:
+            raise BadRequest(NOT_CONFIGURED)
+        self._call.turn_threshold(threshold)
+        self._settings = replace(self._settings, turn_threshold=threshold)
 
     def pause(self) -> None:
         """The caller's connection is full: vendors that speak are not read until ``resume``."""
