@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -60,17 +65,21 @@ class UsageTests(SynchronousTestCase):
             self.assertGreater(len(out.getvalue().splitlines()), 5, command)
 
     def test_wrong_usage(self) -> None:
-        """A command or option that does not exist is exit code 2 (S-CFG 1.11)."""
-        self.patch(sys, "stderr", io.StringIO())
+        """A command or option that does not exist is one line and exit code 2 (S-CFG 1.11)."""
         for arguments in (
             [],
             ["dance"],
             ["listen"],
             ["say", "x", "--loud"],
             ["say", "x", "--rate", "0"],
+            ["say", "x", "--url", "ftp://x"],
+            ["listen", "x", "--encoding", "float16"],
+            ["config", "sample", "-c", "x"],
         ):
+            err = io.StringIO()
+            self.patch(sys, "stderr", err)
             error = self.assertRaises(SystemExit, cli.main, arguments)
-            self.assertEqual(error.code, 2, arguments)
+            self.assertEqual((error.code, len(err.getvalue().splitlines())), (2, 1), arguments)
 
 
 class ConfigCommandTests(SynchronousTestCase):
@@ -148,8 +157,9 @@ class AddressTests(SynchronousTestCase):
 
     def test_what_is_none(self) -> None:
         """Anything else is refused."""
-        for text in ("ftp://h", "ws://", "ws://h?x=1", ""):
-            self.assertRaises(ValueError, Address.parse, text)
+        for text in ("ftp://h", "ws://", "ws://h?x=1", "", "ws://h:0", "ws://h:99999", "ws://h:x"):
+            error = self.assertRaises(ValueError, Address.parse, text)
+            self.assertIn("is no address such as ws://", str(error))
 
 
 class Terminal(io.StringIO):
@@ -303,7 +313,7 @@ class ListenTests(ClientCase):
 
     async def test_raw_sound(self) -> None:
         """Raw mu-law is sent as it is, with silence of its own kind behind it."""
-        fmt = raw_format("mulaw", 8000, 1)
+        fmt = raw_format("mulaw", 8000, None)
         done, _, _ = self.listening(b"\x10" * 1000, raw=fmt, settings={"provider": "local"})
         self.assertEqual(await done, 0)
         self.assertEqual(self.calls.told[0]["stt_config"]["encoding"], "mulaw")
@@ -338,12 +348,43 @@ class ListenTests(ClientCase):
         self.assertIn("closed the connection", caught.exception.message)
 
     async def test_what_is_no_sound(self) -> None:
-        """A file that is no WAV, or empty, is refused with advice."""
-        for sound in (b"hello, this is text", b""):
-            done, _, _ = self.listening(sound)
+        """What cannot be recognised is refused with what to do about it: no WAV, nothing, a WAV of another kind or
+        without samples, a WAV said to be raw."""
+        raw = raw_format(None, 8000, None)
+        sounds: list[tuple[bytes, AudioFormat | None, str]] = [
+            (b"hello, this is text", None, "this is no WAV file; for raw sound give --rate"),
+            (b"RIF", None, "this is no WAV file"),
+            (b"", None, "there is no sound in it"),
+            (b"", raw, "there is no sound in it"),
+            (pack(AudioFormat(), b""), None, "there is no sound in it"),
+            (pack(AudioFormat(), bytes(3200)), raw, "this is WAV; leave out --rate"),
+        ]
+        for width in (1, 3):
+            out = io.BytesIO()
+            with wave.open(out, "wb") as file:
+                file.setparams((1, width, 8000, 0, "NONE", ""))
+                file.writeframes(bytes(2400))
+            sounds.append((out.getvalue(), None, "convert it first"))
+        for sound, fmt, said in sounds:
+            done, out_text, _ = self.listening(sound, raw=fmt)
             with self.assertRaises(BadRequest) as caught:
                 await done
-            self.assertIn("--rate", caught.exception.message)
+            self.assertIn(said, caught.exception.message)
+            self.assertNotIn("\n", caught.exception.message)
+            self.assertEqual(out_text.getvalue(), "")
+
+    async def test_a_pipe_that_says_nothing(self) -> None:
+        """A gateway that goes away is told at once, though the pipe that is read stays open."""
+        mine, theirs = os.pipe()
+        source = os.fdopen(mine, "rb")
+        self.addCleanup(source.close)
+        self.addCleanup(os.close, theirs)
+        os.write(theirs, pack(AudioFormat(), bytes(32000)))
+        self.calls.hangs_up = True
+        wanted = Listen(source, None, None, {"provider": "acme"})
+        with self.assertRaises(Refused) as caught:
+            await listen(reactor, self.address, wanted, io.StringIO(), io.StringIO())
+        self.assertIn("closed the connection", caught.exception.message)
 
     async def test_nobody_there(self) -> None:
         """Without a gateway the message says how to start one."""
@@ -390,6 +431,14 @@ class SayTests(ClientCase):
         self.assertEqual(caught.exception.message, "Text cannot be empty")
         self.assertFalse(Path(path).exists())
 
+    async def test_a_file_that_cannot_be_written(self) -> None:
+        """A file that cannot be written is named with the reason."""
+        self.speaking(200, b"\1\2" * 50)
+        path = f"{self.mktemp()}/none/a.wav"
+        with self.assertRaises(OSError) as caught:
+            await cli.say(reactor, self.address, "x", {"provider": "p"}, path)
+        self.assertEqual(str(caught.exception), f"cannot write {path}: No such file or directory")
+
     async def test_voices(self) -> None:
         """Voices are listed with provider, id, name and language; no voices are exit code 1."""
         voice = {"id": "v1", "name": "Ann", "language": "English", "gender": "Female"}
@@ -400,6 +449,30 @@ class SayTests(ClientCase):
         self.assertEqual(out.getvalue().split(), ["acme", "v1", "Ann", "(English,", "Female)"])
         self.patch(sys, "stderr", io.StringIO())
         self.assertEqual(await cli.voices(reactor, self.address, "other", False), 1)
+
+
+class Interrupting(WebSocketServerProtocol):
+    """Presses Ctrl-C in the terminal of whoever connects."""
+
+    def onOpen(self) -> None:
+        self.factory.process.signalProcess("INT")
+
+
+class Watched(ProcessProtocol):
+    """What a program said, and how it ended. Its standard input stays open."""
+
+    def __init__(self) -> None:
+        self.said = b""
+        self.ended: Deferred[int] = Deferred()
+
+    def outReceived(self, data: bytes) -> None:
+        self.said += data
+
+    errReceived = outReceived
+
+    def processEnded(self, reason: Failure) -> None:
+        reason.trap(ProcessDone, ProcessTerminated)
+        self.ended.callback(getattr(reason.value, "exitCode", None) or 0)
 
 
 class ProgramTests(TestCase):
@@ -416,6 +489,21 @@ class ProgramTests(TestCase):
         out, err, code = await self.program("say", "x", "--url", f"ws://127.0.0.1:{free_port()}")
         self.assertEqual((out, code), ("", 3))
         self.assertEqual(len(err.splitlines()), 1, err)
+
+    async def test_an_interrupt_does_not_wait_for_a_pipe(self) -> None:
+        """Ctrl-C ends listen although its standard input stays open: exit code 130, nothing printed."""
+        gateway: Any = WebSocketServerFactory()
+        gateway.protocol = Interrupting
+        port = reactor.listenTCP(0, gateway, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        watched = Watched()
+        url = f"ws://127.0.0.1:{port.getHost().port}"
+        arguments = ["-m", "waav.cli", "listen", "-", "--provider", "x", "--url", url]
+        gateway.process = reactor.spawnProcess(
+            watched, sys.executable, [sys.executable, *arguments], env=None
+        )
+        self.assertEqual(await watched.ended, 130)
+        self.assertEqual(watched.said, b"")
 
     async def test_a_file_that_is_not_there(self) -> None:
         """A sound file that does not exist is one line and exit code 1."""

@@ -10,18 +10,18 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NoReturn
 
 from waav import __version__
 from waav.cli_client import DEFAULT_URL, Address, Gateway, NoGateway
 from waav.cli_init import initialise
-from waav.cli_listen import Listen, listen, raw_format
+from waav.cli_listen import ENCODINGS, Listen, listen, raw_format
 from waav.config import PRECEDENCES, ConfigProblems, Loaded, check_turn_model, load
 from waav.config_text import manual, sample, shown
 from waav.errors import ConfigError, WaavError
 from waav.registry import Registry
 from waav.session.clock import make_monotonic
-from waav.speech.audio import SAMPLE_BYTES, AudioFormat
+from waav.speech.audio import AudioFormat
 from waav.speech.formats import resolve
 from waav.speech.wav import pack
 
@@ -62,8 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
 # What there is to choose.
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line instead of showing all usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="waav",
         description="A real-time voice gateway: runs it, talks to it, configures it.",
         epilog="Each command has its own --help.",
@@ -94,7 +102,11 @@ def _config_options() -> argparse.ArgumentParser:
         "--lenient-config", action="store_true", help="unknown keys are warnings, not errors"
     )
     shared.add_argument(
-        "--env-file", metavar="FILE", type=Path, default=Path(".env"), help="default: .env"
+        "--env-file",
+        metavar="FILE",
+        type=Path,
+        default=Path(".env"),
+        help="environment variables, NAME=value; need not exist (default: .env)",
     )
     return shared
 
@@ -148,7 +160,9 @@ def _add_say(commands: Any, client: argparse.ArgumentParser) -> None:
     command.add_argument("--voice", help="which voice; see waav voices")
     command.add_argument("--model", help="which model")
     command.add_argument("--language", help="which language, such as en-US")
-    command.add_argument("--format", help="audio format (default: 16-bit WAV)")
+    command.add_argument(
+        "--format", help="audio format such as mulaw or mp3, kept as it comes (default: 16-bit WAV)"
+    )
     command.add_argument("--rate", type=_positive, metavar="HZ", help="sample rate")
     command.add_argument("--speed", type=float, help="speaking rate, 1.0 is normal")
     command.set_defaults(command=_say)
@@ -171,11 +185,11 @@ def _add_listen(commands: Any, client: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--encoding",
-        choices=tuple(SAMPLE_BYTES),
+        choices=ENCODINGS,
         help="the sound is raw, encoded so (default: linear16)",
     )
     command.add_argument(
-        "--channels", type=_positive, default=1, help="of raw sound (default: %(default)s)"
+        "--channels", type=_positive, help="the sound is raw, with so many channels (default: 1)"
     )
     command.add_argument(
         "--realtime", action="store_true", help="send as fast as it was spoken, not faster"
@@ -201,13 +215,15 @@ def _add_voices(commands: Any, client: argparse.ArgumentParser) -> None:
 def _add_config(commands: Any, config: argparse.ArgumentParser) -> None:
     command = commands.add_parser("config", help="check, show or write a configuration")
     actions = command.add_subparsers(metavar="ACTION", required=True)
-    for name, run, about in (
-        ("check", _check, "Tell whether the gateway could start with this configuration."),
-        ("show", _show, "List every value in effect and where it comes from; secrets are masked."),
-        ("sample", _sample, "Print a YAML file with every option, its default and its unit."),
-        ("manual", _manual, "Print the page of the manual that describes every option."),
+    for name, run, parents, about in (
+        ("check", _check, [config], "tell whether the gateway could start with this configuration"),
+        ("show", _show, [config], "list every value in effect and where it comes from"),
+        ("sample", _sample, [], "print a YAML file with every option, its default and its unit"),
+        ("manual", _manual, [], "print the page of the manual that describes every option"),
     ):
-        action = actions.add_parser(name, parents=[config], help=about.lower(), description=about)
+        secrets = "; secrets are masked" if name == "show" else ""
+        text = f"{about[0].upper()}{about[1:]}{secrets}."
+        action = actions.add_parser(name, parents=parents, help=about, description=text)
         action.set_defaults(command=run)
 
 
@@ -313,8 +329,15 @@ async def say(
         sys.stdout.buffer.write(audio)
         sys.stdout.buffer.flush()
     else:
-        Path(output).write_bytes(audio)  # noqa: ASYNC240 -- nothing else runs in this process
+        _write(output, audio)
     return OK
+
+
+def _write(name: str, audio: bytes) -> None:
+    try:
+        Path(name).write_bytes(audio)
+    except OSError as error:
+        raise OSError(f"cannot write {name}: {error.strerror}") from None
 
 
 def _as_wav(audio: bytes, fmt: AudioFormat) -> bytes:
@@ -377,8 +400,14 @@ def _run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
 
     outcome: list[int | BaseException] = []
 
+    def interrupted() -> None:
+        if not outcome:
+            # What fails from now on fails because of it.
+            outcome.append(KeyboardInterrupt())
+
     async def guarded(reactor: Any) -> None:
         make_monotonic(reactor)
+        reactor.addSystemEventTrigger("before", "shutdown", interrupted)
         try:
             outcome.append(await work(reactor))
         except BaseException as error:
@@ -388,8 +417,6 @@ def _run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
         task.react(lambda reactor: Deferred.fromCoroutine(guarded(reactor)))
     except SystemExit:
         pass
-    if not outcome:
-        raise KeyboardInterrupt
     result = outcome[0]
     if isinstance(result, BaseException):
         raise result

@@ -52,13 +52,18 @@ class Address:
         Raises:
             ValueError: it is none.
         """
-        parts = urlsplit(text if "://" in text else f"ws://{text}")
+        wrong = ValueError(f"{text!r} is no address such as {DEFAULT_URL}")
+        try:
+            parts = urlsplit(text if "://" in text else f"ws://{text}")
+            port = parts.port
+        except ValueError:
+            raise wrong from None
         scheme = _PLAIN.get(parts.scheme)
-        if scheme is None or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"{text!r} is no address such as {DEFAULT_URL}")
+        if scheme is None or not parts.hostname or port == 0 or parts.query or parts.fragment:
+            raise wrong
         path = parts.path.rstrip("/").removesuffix("/ws")
         is_safe = scheme == "https"
-        return cls(is_safe, parts.hostname, parts.port or (443 if is_safe else 80), path)
+        return cls(is_safe, parts.hostname, port or (443 if is_safe else 80), path)
 
     def url(self, scheme: str, path: str) -> str:
         """The address of a route; ``scheme`` is http or ws."""
@@ -71,7 +76,7 @@ class Address:
 
 def nobody(address: Address, reason: BaseException) -> NoGateway:
     """The error for a connection that could not be made."""
-    if isinstance(reason, ResponseFailed) and reason.reasons:
+    while isinstance(reason, ResponseFailed) and reason.reasons:
         reason = reason.reasons[0].value
     detail = "" if isinstance(reason, ConnectError | DNSLookupError) else f" ({reason})"
     return NoGateway(f"no gateway answers at {address}{detail}; start one with: waav serve")

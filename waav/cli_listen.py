@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +14,24 @@ from twisted.internet.threads import deferToThreadPool
 
 from waav.cli_client import Address, Call, Gateway, Refused, call
 from waav.errors import BadRequest
-from waav.speech.audio import SAMPLE_BYTES, AudioFormat
+from waav.speech.audio import AudioFormat
 from waav.speech.wav import WavReader
 
+ENCODINGS: Final = ("linear16", "linear32", "float32", "mulaw", "alaw")
+"""Of raw sound."""
+
 READ_BYTES: Final = 16384
+LOOK_S: Final = 0.1
+"""How often a reader of a pipe that says nothing looks whether it is still wanted."""
+
 FRAME_S: Final = 0.02
 FAST_S: Final = 0.1
 """Length of the pieces that are sent: 20 ms in real time, longer ones where it should be quick."""
 
 TRAILING_S: Final = 1.0
 """Silence after the sound, so that whoever listens for the end of speech hears it."""
+
+ADVICE: Final = "convert it first, for example with: sox IN.wav -b 16 OUT.wav"
 
 FINISH_S: Final = 60.0
 """How long the gateway may take for its last results."""
@@ -126,31 +135,48 @@ class _Pieces:
         self._listen = listen
         self._reactor = reactor
         self._wav = None if listen.raw is not None else WavReader()
+        self._is_over = False
         self.format = listen.raw
         self.read_bytes = 0
 
+    def end(self) -> None:
+        """Read no more, whatever the source still has."""
+        self._is_over = True
+
     async def next(self) -> bytes | None:
-        """Some samples, perhaps none yet; None at the end."""
-        data = await self._read()
+        """Some samples, perhaps none yet; None at the end.
+
+        Raises:
+            BadRequest: this is no sound, or none that is understood.
+        """
+        data = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read)
+        is_first = self.read_bytes == 0
         self.read_bytes += len(data)
         if self._wav is None:
+            if is_first and data.startswith(b"RIFF"):
+                raise BadRequest("this is WAV; leave out --rate, --encoding and --channels")
             return data or None
-        samples = self._wav.feed(data) if data else self._wav.finish()
-        if self._wav.is_bare or (not data and self._wav.format is None):
+        return self._samples(self._wav, data)
+
+    def _samples(self, wav: WavReader, data: bytes) -> bytes | None:
+        try:
+            samples = wav.feed(data) if data else wav.finish()
+        except BadRequest as error:
+            raise BadRequest(f"{error.message}; {ADVICE}") from None
+        if wav.is_bare or (self.read_bytes and not data and wav.format is None):
             raise BadRequest("this is no WAV file; for raw sound give --rate and --encoding")
-        if self._wav.format is not None and self.format is None:
-            self.format = self._wav.format
+        if self.format is None:
+            self.format = wav.format
         return samples if data else None
 
-    def _read(self) -> Deferred[bytes]:
-        # In a thread: a pipe may have nothing to read for a long time.
-        return deferToThreadPool(
-            self._reactor,
-            self._reactor.getThreadPool(),
-            os.read,
-            self._listen.source.fileno(),
-            READ_BYTES,
-        )
+    def _read(self) -> bytes:
+        """Blocks, in a thread: a pipe may have nothing to read for a long time."""
+        source = self._listen.source.fileno()
+        while not self._is_over:
+            ready, _, _ = select.select([source], [], [], LOOK_S)
+            if ready:
+                return os.read(source, READ_BYTES)
+        return b""
 
 
 class _Session:
@@ -161,7 +187,12 @@ class _Session:
         self._listen = listen
         self._screen = screen
         self._answer: Deferred[None] | None = None
+        self._pieces = _Pieces(listen, reactor)
         self.errors: list[str] = []
+
+    def interrupted(self) -> None:
+        """The process is to end, and must not wait for a pipe."""
+        self._pieces.end()
 
     def message(self, message: dict[str, Any]) -> None:
         """Something the gateway says."""
@@ -173,10 +204,12 @@ class _Session:
             case "error":
                 self.errors.append(str(message.get("message")))
                 self._screen.complain(self.errors[-1])
+                self._pieces.end()
                 self._answered(None)
 
     def lost(self, reason: str) -> None:
         """The connection is gone."""
+        self._pieces.end()
         self._answered(Refused(f"the gateway closed the connection: {reason}"))
 
     def _answered(self, error: Refused | None) -> None:
@@ -188,10 +221,11 @@ class _Session:
 
     async def run(self, call: Call, provider: str) -> None:
         """Do it all. What goes wrong on the way is in ``errors``."""
-        pieces = _Pieces(self._listen, self._reactor)
+        pieces = self._pieces
         first = await pieces.next()
-        while first is not None and pieces.format is None:
+        while first is not None and (pieces.format is None or not first):
             first = await pieces.next()
+        _check(call)
         if first is None or pieces.format is None:
             raise BadRequest("there is no sound in it")
         await self._configure(call, provider, pieces.format)
@@ -268,6 +302,7 @@ async def listen(reactor: Any, address: Address, wanted: Listen, out: TextIO, er
     """Recognise; returns the exit code."""
     screen = Screen(out, err, wanted.is_json)
     session = _Session(reactor, wanted, screen)
+    ending = reactor.addSystemEventTrigger("before", "shutdown", session.interrupted)
     provider = wanted.settings.get("provider")
     try:
         if not provider:
@@ -280,19 +315,15 @@ async def listen(reactor: Any, address: Address, wanted: Listen, out: TextIO, er
             if not connection.is_gone:
                 await connection.hang_up()
     finally:
+        reactor.removeSystemEventTrigger(ending)
         screen.done()
     return 1 if session.errors else 0
 
 
-def raw_format(encoding: str | None, rate_hz: int | None, channels: int) -> AudioFormat | None:
-    """The format of sound without a header, if one was named.
-
-    Raises:
-        BadRequest: it is not one that is raw.
-    """
-    if encoding is None and rate_hz is None:
+def raw_format(
+    encoding: str | None, rate_hz: int | None, channels: int | None
+) -> AudioFormat | None:
+    """The format of sound without a header, if anything of it was named."""
+    if encoding is None and rate_hz is None and channels is None:
         return None
-    name = encoding or "linear16"
-    if name not in SAMPLE_BYTES:
-        raise BadRequest(f"--encoding must be one of {', '.join(SAMPLE_BYTES)}")
-    return AudioFormat(name, rate_hz or 16000, channels)  # type: ignore[arg-type]
+    return AudioFormat(encoding or "linear16", rate_hz or 16000, channels or 1)  # type: ignore[arg-type]
