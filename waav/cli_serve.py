@@ -11,11 +11,11 @@ from twisted.python import usage
 def install_reactor() -> None:
     """Install the reactor; must come before anything imports ``twisted.internet.reactor``."""
     try:
-        import uvloop
+        from waav.cli_loop import Loop
     except ImportError:
         asyncioreactor.install()
     else:
-        asyncioreactor.install(uvloop.new_event_loop())
+        asyncioreactor.install(Loop())
 
 
 def twistd_arguments(options: argparse.Namespace) -> list[str]:
