@@ -9,11 +9,13 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waav.models import packaged
 from waav.models.vad import Samples
 from waav.speech import wire
 
@@ -40,12 +42,17 @@ class Model(Protocol):
 
 
 class Hibari:
-    """The loaded voice. Blocks while it synthesises; safe to call from several threads."""
+    """The loaded voice. Blocks while it synthesises; safe to call from several threads.
+
+    Raises:
+        ModelMissing: the files in the package are not the pinned ones.
+    """
 
     def __init__(self) -> None:
         # Reads word lists of several MB, so not at import.
         from hibari import tts
 
+        packaged.HIBARI.verify(Path(tts.ASSETS))
         self._voice = tts.Hibari(voice="heart", threads=1)
         # The network may be run by several threads at once; the pronunciation rules keep state.
         self._lock = threading.Lock()

@@ -1,7 +1,7 @@
 """Speech to text in the process: Moonshine tiny, English, whole utterances that Silero VAD cuts out.
 
-Measured on telephone prompts, recognising a whole utterance at once makes fewer errors than the library's stream
-interface, and with 0.2 s of silence on both sides fewer than without: words at the edges are lost otherwise.
+Each gets 0.2 s of silence on both sides. Measured on telephone prompts: 3.8 % of the words come out wrong with it,
+5.3 % without.
 The library's own VAD is switched off; it answers "You" to silence and splits sentences in the middle.
 
 What a conversation (``Listening``) hears and says:
@@ -21,11 +21,12 @@ import ctypes
 import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from waav.models import vad
+from waav.models import packaged, vad
 from waav.models.vad import RATE_HZ, Clip, Cut, Ended, Rules, Samples, Segments, Started
 from waav.speech import wire
 
@@ -47,18 +48,23 @@ class Model(Protocol):
 class Moonshine:
     """The loaded model. Blocks while it recognises; safe to call from several threads.
 
-    The library writes each answer into a buffer that belongs to the loaded model: two threads in it at once
-    read each other's text, or freed memory (tried: it crashes within seconds). Hence the lock.
+    The library writes each answer into a buffer that belongs to the loaded model. Tried: several threads on one
+    handle at once got garbled text. Hence the lock.
+
+    Raises:
+        ModelMissing: the files in the package are not the pinned ones.
     """
 
     def __init__(self) -> None:
         # Loads a native library of 42 MB, so not at import. It must stay version 0.1.0: later ones have no weights.
         from moonshine_voice import moonshine_api, transcriber, utils
 
+        folder = Path(utils.get_model_path("tiny-en"))
+        packaged.MOONSHINE.verify(folder)
         self._answer_type = moonshine_api.TranscriptC
         self._lock = threading.Lock()
         self._transcriber = transcriber.Transcriber(
-            str(utils.get_model_path("tiny-en")),
+            str(folder),
             moonshine_api.ModelArch.TINY,
             options={"vad_threshold": "0", "return_audio_data": "false"},
         )
