@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,6 +14,7 @@ from twisted.python.threadpool import ThreadPool
 from waav import errors
 from waav.links.backlog import Backlog, bytes_of
 from waav.links.figures import LinkFigures
+from waav.links.goodbye import Goodbye
 from waav.links.link import Sink, Waits, understand
 from waav.speech import wire
 
@@ -290,8 +290,7 @@ class EngineLink:
         self._is_over = False
         self._finish_asked = False
         self._was_busy = False  # the last audio found no worker
-        self._closing: Deferred[None] | None = None
-        self._deadline: IDelayedCall | None = None
+        self._goodbye = Goodbye(engines.reactor, self.abort)
 
     async def open(self) -> None:
         """Returns when the model is loaded and the conversation has begun.
@@ -343,14 +342,10 @@ class EngineLink:
         """See ``Link.close``."""
         if self._is_over:
             return succeed(None)
-        waiting: Deferred[None] = Deferred(lambda _: self.abort())
-        if self._closing is not None:
-            self._closing.chainDeferred(waiting)
-            return waiting
-        self._closing = waiting
-        self._deadline = self._engines.reactor.callLater(
-            self._dialogue.opening.finish_s, self._deadline_passed
-        )
+        if self._goodbye.is_asked:
+            return self._goodbye.wait()
+        waiting = self._goodbye.wait()
+        self._goodbye.limit(self._dialogue.opening.finish_s, self.abort)
         self.send(wire.Finish())
         self._work_on()
         return waiting
@@ -364,18 +359,9 @@ class EngineLink:
         self._new_turn()
         self._backlog.clear()
         self._waits.stop()
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
         if not self._is_working:
             self._close_engine()
-        closing, self._closing = self._closing, None
-        if closing is not None:
-            closing.callback(None)
-
-    def _deadline_passed(self) -> None:
-        self._deadline = None
-        self.abort()
+        self._goodbye.said()
 
     def _new_turn(self) -> None:
         """Nothing that was asked before matters any more."""
@@ -417,7 +403,7 @@ class EngineLink:
         if not has_begun:
             self._ask()
         if self._answering is None and not self._asked and not self._stale:
-            if self._finish_asked and not self._backlog and self._closing is not None:
+            if self._finish_asked and not self._backlog and self._goodbye.is_asked:
                 self.abort()
             return
         self._is_working = True

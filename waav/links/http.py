@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from waav import errors
 from waav.links.answers import Answer, Answers, Recording, key_of
 from waav.links.figures import LinkFigures
+from waav.links.goodbye import Goodbye
 from waav.links.link import Sink, Waits, understand
 from waav.links.web import Exchange, Web
 from waav.speech import wire
@@ -183,8 +183,7 @@ class HttpLink:
         self._is_paused = False
         self._is_over = False
         self._is_finishing = False
-        self._closing: Deferred[None] | None = None
-        self._deadline: IDelayedCall | None = None
+        self._goodbye = Goodbye(web.reactor, self.abort)
 
     def send(self, command: wire.Command) -> None:
         """See ``Link.send``."""
@@ -218,16 +217,12 @@ class HttpLink:
         """See ``Link.close``."""
         if self._is_over:
             return succeed(None)
-        waiting: Deferred[None] = Deferred(lambda _: self.abort())
-        if self._closing is not None:
-            self._closing.chainDeferred(waiting)
-            return waiting
+        if self._goodbye.is_asked:
+            return self._goodbye.wait()
         self.send(wire.Finish())
-        self._closing = waiting
+        waiting = self._goodbye.wait()
         if self._is_working:
-            self._deadline = self._web.reactor.callLater(
-                self._dialogue.opening.finish_s, self._deadline_passed
-            )
+            self._goodbye.limit(self._dialogue.opening.finish_s, self.abort)
         else:
             self.abort()
         return waiting
@@ -238,16 +233,7 @@ class HttpLink:
         self.figures.ended()
         self._queue.clear()
         self._drop_job()
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        closing, self._closing = self._closing, None
-        if closing is not None:
-            closing.callback(None)
-
-    def _deadline_passed(self) -> None:
-        self._deadline = None
-        self.abort()
+        self._goodbye.said()
 
     def _drop_job(self) -> None:
         job, self._job = self._job, None
@@ -267,7 +253,7 @@ class HttpLink:
                 await self._one(self._queue.popleft())
         finally:
             self._is_working = False
-        if self._is_finishing and self._closing is not None:
+        if self._is_finishing and self._goodbye.is_asked:
             self.abort()
 
     async def _one(self, request: wire.Request) -> None:

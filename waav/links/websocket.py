@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from waav import errors
 from waav.links.backlog import Backlog, bytes_of, whole_samples
 from waav.links.figures import LinkFigures
+from waav.links.goodbye import Goodbye
 from waav.links.link import Sink, Waits, timed_out, understand
 from waav.links.replay import Replay
 from waav.links.settings import LinkSettings
@@ -86,8 +87,7 @@ class WebSocketLink:
         self._wants_flush = False  # a Flush went out and no final came since
         self._finish_asked = False
         self._finish_said = False
-        self._closing: Deferred[None] | None = None
-        self._deadline: IDelayedCall | None = None
+        self._goodbye = Goodbye(reactor, self.abort)
         self._watch_call: IDelayedCall | None = None
         self._redials = 0
         self._up_since = 0.0
@@ -145,14 +145,12 @@ class WebSocketLink:
         """See ``Link.close``."""
         if self._is_over:
             return succeed(None)
-        waiting: Deferred[None] = Deferred(lambda _: self.abort())
-        if self._closing is not None:
-            self._closing.chainDeferred(waiting)
-            return waiting
-        self._closing = waiting
+        if self._goodbye.is_asked:
+            return self._goodbye.wait()
+        waiting = self._goodbye.wait()
         self.send(wire.Finish())
         if not self._is_over:
-            self._set_deadline(self._opening.finish_s)
+            self._goodbye.limit(self._opening.finish_s, self._hang_up)
         return waiting
 
     def abort(self) -> None:
@@ -263,7 +261,7 @@ class WebSocketLink:
             socket.say(one)
         if isinstance(command, wire.Finish):
             self._finish_said = True
-            if not outgoing and self._closing is not None:
+            if not outgoing and self._goodbye.is_asked:
                 self._hang_up()  # the vendor knows no goodbye: there is nothing to wait for
 
     def socket_full(self, socket: Socket, is_full: bool) -> None:
@@ -331,7 +329,7 @@ class WebSocketLink:
         if socket is not self._socket:
             return
         if self._is_over:
-            self._said_goodbye()
+            self._goodbye.said()
         elif self._is_up:
             self._lost(error, is_clean)
         else:
@@ -357,8 +355,9 @@ class WebSocketLink:
             return
         if self._clock.seconds() - self._up_since >= HEALTHY_S:
             self._redials = 0
-        if self._deadline is not None:
-            self._set_deadline(self._settings.dial_s + self._opening.finish_s)
+        if self._goodbye.is_limited:
+            limit_s = self._settings.dial_s + self._opening.finish_s
+            self._goodbye.limit(limit_s, self._hang_up)
         redialling = Deferred.fromCoroutine(self._redial(error))
         redialling.addErrback(self._redial_failed)
 
@@ -409,7 +408,7 @@ class WebSocketLink:
             return
         self._stop()
         self._sink.event(wire.Lost(error))
-        self._said_goodbye()
+        self._goodbye.said()
 
     # Watching the connection.
 
@@ -452,47 +451,27 @@ class WebSocketLink:
 
     # Ending.
 
-    def _set_deadline(self, seconds: float) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self._clock.callLater(seconds, self._deadline_passed)
-
-    def _deadline_passed(self) -> None:
-        self._deadline = None
-        self._hang_up()
-
     def _hang_up(self) -> None:
         """Close politely; the rest of the vendor's words are not wanted any more."""
         socket = self._socket
         if socket is None or not self._is_up:
             self.abort()
             return
-        closing, self._closing = self._closing, None
-        self._end()
-        self._closing = closing
+        self._stop()
         if self._is_paused:
             socket.go_on_reading()  # the vendor's close frame must be read
         socket.hang_up()
-        self._deadline = self._clock.callLater(GOODBYE_S, self._goodbye_overdue)
+        self._goodbye.limit(GOODBYE_S, self._goodbye_overdue)
 
     def _goodbye_overdue(self) -> None:
-        self._deadline = None
         if self._socket is not None:
             self._socket.abort()
-        self._said_goodbye()
-
-    def _said_goodbye(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        closing, self._closing = self._closing, None
-        if closing is not None:
-            closing.callback(None)
+        self._goodbye.said()
 
     def _end(self) -> None:
         """No event follows; whoever waits in ``close`` is told."""
         self._stop()
-        self._said_goodbye()
+        self._goodbye.said()
 
     def _stop(self) -> None:
         self._is_over = True

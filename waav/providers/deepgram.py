@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 from waav.errors import BadRequest, ProviderBusy, ProviderError, ProviderRefused, WireError, refusal
 from waav.providers import _account, _options
 from waav.providers._options import Option, boolean, choice, choices, integer, number, off_or, texts
+from waav.providers._spoken import SpokenAnswers
 from waav.speech import emotion, languages, wire
-from waav.speech.audio import SAMPLE_BYTES, AudioFormat, AudioFrame
+from waav.speech.audio import SAMPLE_BYTES, AudioFormat
 from waav.speech.provider import (
     Account,
     Credential,
@@ -428,7 +429,7 @@ class Speak:
         self._url = f"{base}/{path}/speak?{urlencode(_options.query(values))}"
         self._headers = _authorization(account) | {"Content-Type": "application/json"}
         self.opening = wire.Opening(base)
-        self._rest = b""
+        self._answers = SpokenAnswers("deepgram", self.format)
 
     def send(self, command: wire.Command) -> list[wire.Outgoing]:
         if not isinstance(command, wire.Speak):
@@ -440,28 +441,15 @@ class Speak:
         return [wire.Request("POST", self._url, self._headers, body, cacheable=True)]
 
     def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
-        match incoming:
-            case wire.Head(_, headers):
-                self._rest = b""
-                if headers.get("content-type", "").startswith(("application/json", "text/")):
-                    raise WireError("deepgram", "deepgram: speak answered with text, not audio")
-                warned, self._warnings = self._warnings, []
-                return [*warned, *_vendors_warning(headers)]
-            case wire.Body(data):
-                return self._spoken(data)
-            case wire.End():
-                return [wire.SpokenAll()]
-        raise WireError("deepgram", "deepgram: speak answered outside HTTP")
+        events = self._answers.read(incoming)
+        if isinstance(incoming, wire.Head):
+            warned, self._warnings = self._warnings, []
+            events += [*warned, *_vendors_warning(incoming.headers)]
+        return events
 
     def refused(self, head: wire.Head, body: bytes) -> ProviderError:
         """Deepgram's own words for what it refuses."""
         return refusal("deepgram", head.status, _refusal_text(body))
-
-    def _spoken(self, data: bytes) -> list[wire.Event]:
-        data = self._rest + data
-        whole = len(data) - len(data) % self.format.frame_bytes
-        self._rest = data[whole:]
-        return [wire.Spoken(AudioFrame(self.format, data[:whole]))] if whole else []
 
 
 def _voice(settings: SpeakSettings) -> str:

@@ -18,8 +18,9 @@ from waav.errors import BadRequest, ProviderBusy, ProviderError, ProviderRefused
 from waav.providers import _account, _multipart, _options
 from waav.providers._options import Option, choice, choices, integer, number, texts
 from waav.providers._segments import Cutting, Segment, Segments, halves
+from waav.providers._spoken import SpokenAnswers
 from waav.speech import emotion, languages, wav, wire
-from waav.speech.audio import AudioFormat, AudioFrame
+from waav.speech.audio import AudioFormat
 from waav.speech.provider import (
     Account,
     Credential,
@@ -486,7 +487,7 @@ class Speak:
         self._headers = _headers(account) | {"Content-Type": "application/json"}
         self._key = _account.key(account, "OpenAI")
         self.opening = wire.Opening(base)
-        self._rest = b""
+        self._answers = SpokenAnswers("openai", self.format)
 
     def send(self, command: wire.Command) -> list[wire.Outgoing]:
         if not isinstance(command, wire.Speak):
@@ -495,27 +496,14 @@ class Speak:
         return [wire.Request("POST", self._url, self._headers, body, cacheable=True)]
 
     def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
-        match incoming:
-            case wire.Head(_, headers):
-                self._rest = b""
-                if headers.get("content-type", "").startswith(("application/json", "text/")):
-                    raise WireError("openai", "openai: speech answered with text, not audio")
-                warned, self._warnings = self._warnings, []
-                return [*warned]
-            case wire.Body(data):
-                return self._spoken(data)
-            case wire.End():
-                return [wire.SpokenAll()]
-        raise WireError("openai", "openai: speech answered outside HTTP")
+        events = self._answers.read(incoming)
+        if isinstance(incoming, wire.Head):
+            warned, self._warnings = self._warnings, []
+            events += warned
+        return events
 
     def refused(self, head: wire.Head, body: bytes) -> ProviderError:
         return refused(head, body, self._key, self._model)
-
-    def _spoken(self, data: bytes) -> list[wire.Event]:
-        data = self._rest + data
-        whole = len(data) - len(data) % self.format.frame_bytes
-        self._rest = data[whole:]
-        return [wire.Spoken(AudioFrame(self.format, data[:whole]))] if whole else []
 
     def _speed(self, rate: float | None) -> float | None:
         if rate is None or abs(rate - 1.0) <= 0.001:
