@@ -1,16 +1,11 @@
 """The dialler over real sockets on loopback."""
 
-import datetime
 import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
@@ -21,6 +16,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 
+from tests.certificates import write_pair
 from tests.links.doubles import PCM, Heard, Say, Server, Talk
 from tests.links.test_http import CountingSite, Vendor, until
 from waav import errors
@@ -31,30 +27,10 @@ from waav.links.settings import CacheSettings, LinkSettings
 from waav.speech import wire
 
 
-def certificate(host: str) -> tuple[PrivateCertificate, Certificate]:
+def certificate(host: str, folder: str) -> tuple[PrivateCertificate, Certificate]:
     """A self-signed certificate for ``host``, and what trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return PrivateCertificate.loadPEM(pem + private), Certificate.loadPEM(pem)
+    public, private = (path.read_bytes() for path in write_pair(Path(folder), host))
+    return PrivateCertificate.loadPEM(public + private), Certificate.loadPEM(public)
 
 
 class DialCase(TestCase):
@@ -187,7 +163,7 @@ class TlsTests(DialCase):
 
     async def test_a_vendor_that_is_who_it_says(self) -> None:
         """wss and https work with a valid certificate; Nagle is off under TLS too."""
-        private, public = certificate("localhost")
+        private, public = certificate("localhost", self.mktemp())
         dialler = self.trusting(public)
         link = await self.open(dialler, f"wss://localhost:{self.serve(private)}/")
         self.assertTrue(link._socket.transport.getTcpNoDelay())
@@ -197,7 +173,7 @@ class TlsTests(DialCase):
 
     async def test_a_vendor_that_is_not(self) -> None:
         """A certificate for another name, or of an unknown authority, ends the dial before the key is sent."""
-        private, public = certificate("elsewhere.test")
+        private, public = certificate("elsewhere.test", self.mktemp())
         port = self.serve(private)
         for dialler in (self.trusting(public), self.dialler()):
             dialling = self.open(
@@ -209,7 +185,7 @@ class TlsTests(DialCase):
 
     async def test_an_interrupted_answer_over_tls(self) -> None:
         """Clear breaks a TLS connection too, though the vendor is in the middle of its answer."""
-        private, public = certificate("localhost")
+        private, public = certificate("localhost", self.mktemp())
         vendor = Vendor()
         vendor.answer = lambda request, text: request.write(b"half")
         site = CountingSite(vendor)
@@ -226,7 +202,7 @@ class TlsTests(DialCase):
 
     async def test_a_vendor_that_does_not_take_the_goodbye(self) -> None:
         """A vendor that only sends, and never reads our goodbye, is cut off all the same."""
-        private, public = certificate("localhost")
+        private, public = certificate("localhost", self.mktemp())
         path = self.mktemp()
         Path(path).write_bytes(private.dumpPEM() + private.privateKey.dump(FILETYPE_PEM))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
