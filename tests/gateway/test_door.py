@@ -23,6 +23,41 @@ def without(name: str) -> dict[str, str]:
     return {key: value for key, value in UPGRADE.items() if key != name}
 
 
+class TwoGatewaysTests(SynchronousTestCase):
+    """Several gateways in one process."""
+
+    def test_nothing_shared(self) -> None:
+        """What one gateway counts, remembers or stops is nothing to another in the same process (F-053)."""
+        limits = SecuritySettings(
+            max_connections_per_ip=1,
+            max_websocket_connections=1,
+            rate_limit_requests_per_second=1,
+            rate_limit_burst_size=4,
+        )
+        busy, quiet = Gateway(security=limits), Gateway(security=limits)
+        self.assertEqual(self.statuses(busy), [101, 503, 0, 0, 429])
+        busy.fetches.answer("acme", b"ann English\nend")
+        busy.calls.stop(0)
+        self.assertEqual(self.statuses(quiet), [101, 503, 0, 0, 429])
+        self.assertEqual((busy.slots.total, quiet.slots.total), (1, 1))
+        self.assertEqual(quiet.fetches.made, ["https://acme/0"])
+        self.assertEqual((busy.calls.is_open, quiet.calls.is_open), (False, True))
+        self.assertEqual([len(busy.said), len(quiet.said)], [1, 1])
+
+    def statuses(self, gateway: Gateway) -> list[int]:
+        """Of two upgrades, a list of voices, a text to speak and one request too many."""
+        body = b'{"text": "Hi", "tts_config": {"provider": "acme"}}'
+        return [
+            gateway.client().request("GET", "/ws", UPGRADE).status,
+            gateway.client().request("GET", "/ws", UPGRADE).status,
+            gateway.client().request("GET", "/voices?provider=acme").status,
+            gateway.client()
+            .request("POST", "/speak", {"Content-Type": "application/json"}, body)
+            .status,
+            gateway.client().request("GET", "/providers").status,
+        ]
+
+
 class DoorTests(SynchronousTestCase):
     """Upgrades through the whole site."""
 

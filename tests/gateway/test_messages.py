@@ -430,7 +430,7 @@ class SpeakingTests(SynchronousTestCase):
         return decode_speaking({"provider": "acme"} | fields, self.world)
 
     def test_defaults(self) -> None:
-        """What a client does not choose stays open for the provider to choose."""
+        """What a client does not choose stays open for the provider to choose, its voice too (D-13)."""
         nulls = dict.fromkeys(
             [
                 "model",

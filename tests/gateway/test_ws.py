@@ -180,13 +180,15 @@ class ConfigTests(SynchronousTestCase):
         self.assertEqual(visitor.ask(CONFIG)["type"], "ready")
 
     def test_livekit(self) -> None:
-        """Without LiveKit on the server, a config that wants it is refused and starts nothing. (D-31)"""
+        """Without LiveKit on the server, a config that wants it is refused and starts nothing; the caller may send
+        another one. (D-31, D-35)"""
         visitor = Desk().visit()
         self.assertEqual(
             visitor.ask(CONFIG | {"livekit": {"room_name": "r"}}), error(caller.NO_LIVEKIT)
         )
         self.assertEqual(call_of(visitor).told, [])
         self.assertEqual(visitor.ask(b"\0\0"), error(caller.AUDIO_DISABLED))
+        self.assertEqual(visitor.ask(CONFIG)["type"], "ready")
 
     def test_dag(self) -> None:
         """A config with a DAG is answered with an error and then ready all the same."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.session.fakes import (
@@ -28,6 +28,7 @@ from waav.errors import (
     WaavError,
 )
 from waav.models.settings import NoiseSettings, TurnSettings
+from waav.secret import Secret
 from waav.session.call import CallSettings, Listening, Speaking, World
 from waav.session.session import Session
 from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
@@ -845,6 +846,42 @@ class HangUpTests(SessionCase):
         self.assertIn("ended after 20.0s, heard 1.0s, spoke 0.5s", lines[1])
         self.assertIn("forced_no_detector_timeout=1", lines[1])
         self.assertNotIn("words", "".join(lines))
+
+    def test_log_of_a_minute(self) -> None:
+        """A minute of audio both ways leaves no line per frame at any level, and nothing of what was said or of
+        keys (SRV-05, SRV-06)."""
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        account = Account(Secret("hush-key"), {"user": Secret("hush-user")})
+        self.ready(
+            both(
+                listening=replace(listening(), account=account),
+                speaking=replace(speaking(), account=account),
+                noise_filter=True,
+                turn_detection=True,
+            )
+        )
+        workers = self.dialler.engines.workers
+        for number in range(3000):
+            self.session.hear(bytes(640))
+            for worker in workers:
+                while worker.answers:
+                    worker.answers.pop(0).callback([worker.fed.pop(0)])
+            if number % 100 == 0:
+                self.session.say("hush-text")
+            self.mouth.speak(PCM24K, bytes(960))
+            self.ears.tell(Transcript("hush-words"))
+            if number % 100 == 99:
+                self.mouth.tell(wire.SpokenAll())
+                self.ears.tell(Transcript("hush-words", True, True))
+            self.clock.advance(0.02)
+        self.assertGreater(len(self.caller.of("audio")), 5900)
+        self.assertGreater(len(self.ears.audio), 640 * 2900)
+        self.successResultOf(self.session.hang_up())
+        self.assertLess(len(events), 20)
+        for event in events:
+            self.assertNotIn("hush", f"{formatEvent(event)} {event!r}")
 
     def test_recognition(self) -> None:
         """How recognition went is told at the end of a call, all its connections together (STT-02)."""
