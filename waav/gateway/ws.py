@@ -5,6 +5,7 @@ Autobahn speaks RFC 6455; this module sets its limits, watches the connection an
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any, Final
@@ -41,6 +42,13 @@ DRAIN_S: Final = 0.5
 CLOSE_REPLY_S: Final = 2.0
 """How long the caller's half of a closing handshake that we began may take; he may be far away."""
 
+PIECE_BYTES: Final = 4096
+"""Bytes of one caller that are worked through before anybody looks at the clock."""
+
+TURN_S: Final = 0.01
+"""How long one caller's messages are worked through before the others get their turn. One read of the smallest
+messages there are could keep everybody waiting for half a second."""
+
 IDLE: Final = "Connection closed due to inactivity"
 
 
@@ -61,12 +69,14 @@ class VoiceProtocol(WebSocketServerProtocol):
     _caller: Caller | None = None
     _activity: Activity | None = None
     _abort_timer: IDelayedCall | None = None
-    _is_full = False
+    _next_turn: IDelayedCall | None = None
+    _is_full = _is_held = _is_in_turn = False
 
     # Coming and going.
 
     def connectionMade(self) -> None:
         """Take over the transport; twisted.web's HTTPChannel is still registered as its producer."""
+        self._unread: deque[bytes] = deque()
         self.factory.calls.add(self)
         try:
             self.transport.unregisterProducer()
@@ -104,7 +114,8 @@ class VoiceProtocol(WebSocketServerProtocol):
     def _closing(self) -> None:
         if self._activity is not None:
             self._activity.stop()
-        self.transport.resumeProducing()
+        self._is_held = False
+        self._read_or_not()
         self._gone_within(DRAIN_S if self._is_full else CLOSE_REPLY_S)
 
     def _gone_within(self, seconds: float) -> None:
@@ -115,8 +126,10 @@ class VoiceProtocol(WebSocketServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The slot is given back only when all that ran for the caller has ended."""
         super().connectionLost(reason)
-        if self._abort_timer is not None and self._abort_timer.active():
-            self._abort_timer.cancel()
+        self._unread.clear()
+        for timer in (self._abort_timer, self._next_turn):
+            if timer is not None and timer.active():
+                timer.cancel()
         if self._activity is not None:
             self._activity.stop()
         self.factory.tasks.start(self._leave(), "clean-up of a connection")
@@ -154,7 +167,10 @@ class VoiceProtocol(WebSocketServerProtocol):
         """Bytes from the caller. Autobahn's own method formats a debug line for each piece first."""
         if self._activity is not None:
             self._activity.heard()
-        self._dataReceived(data)
+        if len(data) <= PIECE_BYTES and not self._unread and not self._is_in_turn:
+            self._dataReceived(data)
+        else:
+            self._take_turns(data)
 
     def onMessageEnd(self) -> None:
         """As Autobahn's, without the listeners that it notifies through Deferreds."""
@@ -188,12 +204,38 @@ class VoiceProtocol(WebSocketServerProtocol):
         """See ``Line``."""
         if self._activity is not None:
             self._activity.deaf(is_held)
-        if self.state != self.STATE_OPEN:
-            return
-        if is_held:
+        if self.state == self.STATE_OPEN:
+            self._is_held = is_held
+            self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        if self._is_held or self._unread:
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
+
+    def _take_turns(self, data: bytes) -> None:
+        """Much at once: in pieces, and with pauses for the others if it takes long."""
+        view = memoryview(data)
+        for at in range(0, len(data), PIECE_BYTES):
+            self._unread.append(bytes(view[at : at + PIECE_BYTES]))
+        if self._next_turn is None and not self._is_in_turn:
+            self._turn()
+
+    def _turn(self) -> None:
+        waited, self._next_turn = self._next_turn is not None, None
+        clock = self.factory.world.clock
+        ends_at = clock.seconds() + TURN_S
+        self._is_in_turn = True
+        try:
+            while self._unread and clock.seconds() < ends_at:
+                self._dataReceived(self._unread.popleft())
+        finally:
+            self._is_in_turn = False
+        if self._unread:
+            self._next_turn = clock.callLater(0, self._turn)
+        if self._unread or waited:
+            self._read_or_not()
 
     def full(self, is_full: bool) -> None:
         """The transport takes no more, or has room again."""
