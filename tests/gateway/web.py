@@ -109,11 +109,14 @@ def parse(data: bytes, method: str) -> Answer:
 
 def _dechunked(data: bytes) -> tuple[bytes, bool]:
     pieces: list[bytes] = []
-    while data:
-        size, _, rest = data.partition(b"\r\n")
-        length = int(size, 16)
+    at = 0
+    while at < len(data):
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            break
+        length, at = int(data[at:end], 16), end + 2
         if not length:
             return b"".join(pieces), True
-        pieces.append(rest[:length])
-        data = rest[length + 2 :]
+        pieces.append(data[at : at + length])
+        at += length + 2
     return b"".join(pieces), False
