@@ -5,18 +5,11 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import TestCase
-from twisted.web.server import Site
 
-from tests.gateway.client import Client, Upgrade, connect, soon
-from tests.gateway.voice import CONFIG, FakeCall, world
-from waav.gateway.calls import Calls
-from waav.gateway.settings import WebSocketSettings
-from waav.gateway.slots import Slots
-from waav.gateway.ws import VoiceFactory
-from waav.session.call import Outlet, World
+from tests.gateway.client import soon
+from tests.gateway.sockets import Flow, SocketCase
+from tests.gateway.voice import CONFIG
 
 
 class Raw(Protocol):
@@ -37,35 +30,7 @@ class Raw(Protocol):
         self.done.callback(self.data)
 
 
-class SocketTests(TestCase):
-    def setUp(self) -> None:
-        self.opened: list[FakeCall] = []
-        self.told: Deferred[str] | None = None
-        self.calls = Calls(reactor)  # type: ignore[arg-type]
-        self.slots = Slots(None, None)
-
-        def open_call(world: World, outlet: Outlet) -> FakeCall:
-            self.opened.append(FakeCall(world, outlet))
-            return self.opened[-1]
-
-        self.factory = VoiceFactory(
-            world(reactor),  # type: ignore[arg-type]
-            WebSocketSettings(),
-            self.calls,
-            open_call=open_call,
-        )
-        sockets = IReactorTCP(reactor)
-        port = sockets.listenTCP(0, Site(Upgrade(self.factory, self.slots)), interface="127.0.0.1")
-        self.address = port.getHost().port
-        self.addCleanup(port.stopListening)
-
-    async def tearDown(self) -> None:
-        await self.calls.stop(0)
-        self.assertEqual((self.slots.total, self.calls.live), (0, 0))
-
-    async def connect(self) -> Client:
-        return await connect(self.address)
-
+class SocketTests(Flow, SocketCase):
     async def test_a_call(self) -> None:
         """Upgrade, config, audio both ways, results and a goodbye work over a real socket. (F-064)"""
         client = await self.connect()
@@ -89,51 +54,6 @@ class SocketTests(TestCase):
         await self.connect()
         (protocol,) = self.calls._live
         self.assertTrue(protocol.transport.getTcpNoDelay())  # type: ignore[attr-defined]
-
-    async def test_slow_caller(self) -> None:
-        """A caller who does not read pauses the call; when he does, everything is there in order. (F-078)"""
-        client = await self.connect()
-        client.say(CONFIG)
-        await client.next()
-        (call,) = self.opened
-        client.transport.pauseProducing()
-        sent = 0
-        while call.told[-1] != ("pause",):
-            call.outlet.audio(sent.to_bytes(4, "big") * 4096)
-            sent += 1
-            await soon()
-            self.assertLess(sent, 5000)
-        client.transport.resumeProducing()
-        for number in range(sent):
-            self.assertEqual(await client.next(), number.to_bytes(4, "big") * 4096)
-        while call.told[-1] != ("resume",):
-            await soon()
-
-    async def test_congested_provider(self) -> None:
-        """A caller whose provider is full is stopped by TCP, and loses nothing. (F-077)"""
-        client = await self.connect()
-        client.say(CONFIG)
-        await client.next()
-        (call,) = self.opened
-        call.outlet.congested(True)
-        for number in range(1000):
-            client.say(number.to_bytes(4, "big") * 4096)
-        for _ in range(50):
-            await soon()
-        self.assertLess(len(call.told), 50)
-        call.outlet.congested(False)
-        while len(call.told) < 1001:
-            await soon()
-        self.assertEqual(
-            [each[1][:4] for each in call.told[1:]], [n.to_bytes(4, "big") for n in range(1000)]
-        )
-
-    async def test_shut_down(self) -> None:
-        """When the gateway stops, callers are told with 1001."""
-        client = await self.connect()
-        stopping = self.calls.stop(0)
-        self.assertEqual(await client.gone, 1001)
-        await stopping
 
     async def test_broken_network(self) -> None:
         """A connection that breaks is cleaned up and its slot freed. (SRV-03, D-72)"""
@@ -162,7 +82,7 @@ class SocketTests(TestCase):
     async def raw(self, headers: str) -> bytes:
         """What comes back for a handshake with these headers."""
         got = Raw()
-        await TCP4ClientEndpoint(reactor, "127.0.0.1", self.address).connect(
+        await TCP4ClientEndpoint(reactor, "127.0.0.1", self.port.getHost().port).connect(
             Factory.forProtocol(lambda: got)
         )
         got.transport.write(
