@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from waav.errors import WaavError
 from waav.graph.build import Emit, Surroundings
+from waav.graph.worker import Worker
 from waav.links.engine import Conversation
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
@@ -39,8 +38,6 @@ class Noise:
         finish: asks the model for all that it still holds.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         *,
@@ -52,7 +49,9 @@ class Noise:
         surroundings: Surroundings,
         emit: Emit,
     ) -> None:
-        self._local = local
+        self._worker = Worker(
+            local, surroundings, name="noise filter", without="audio is not filtered"
+        )
         self._format = format
         self._finish = finish
         self._surroundings = surroundings
@@ -69,17 +68,14 @@ class Noise:
         self._is_wanted = False  # whether what the worker is at has not passed already
         self._has_passed = False  # whether what was emitted last was unfiltered
         self._working: Deferred[None] = succeed(None)
-        self._opening: Deferred[None] | None = None
-        self._worker: Conversation | None = None
-        self._has_complained = False
-        self._is_stopped = self._is_over = False
+        self._is_over = False
 
     def receive(self, value: Any) -> None:
         if not isinstance(value, bytes):
             self._emit(value)
             return
         data = self._converter.feed(value)
-        worker = self._worker
+        worker = self._worker.conversation
         if worker is None or (self._is_busy and not self._is_wanted):
             self._pass(data)
             return
@@ -92,14 +88,10 @@ class Noise:
             self._filter(worker)
 
     def start(self) -> Deferred[None]:
-        self._opening = Deferred.fromCoroutine(self._open())
-        return self._opening
+        return self._worker.start()
 
     def stop(self, at_once: bool) -> Deferred[None]:
-        self._is_stopped = True
-        if self._opening is not None:
-            self._opening.cancel()
-        worker, self._worker = self._worker, None
+        worker = self._worker.stop()
         if worker is None or at_once:
             if worker is not None:
                 worker.close()
@@ -135,21 +127,6 @@ class Noise:
     def resume(self) -> None:
         pass
 
-    async def _open(self) -> None:
-        try:
-            self._worker = await self._surroundings.converse(self._local)
-        except WaavError as error:
-            self._log.warn(
-                "{stream_id}: audio is not filtered: {reason}",
-                stream_id=self._surroundings.stream_id,
-                reason=error.message,
-            )
-            self._surroundings.warn(error)
-        except CancelledError:
-            raise
-        except Exception:
-            self._complain(Failure())
-
     def _filter(self, worker: Conversation) -> None:
         self._batch = b"".join(self._waiting)
         self._waiting.clear()
@@ -176,16 +153,13 @@ class Noise:
                 self._has_passed = False
                 data = _faded(raw, data, self._format.size_bytes(FADE_S))
             self._emit(data)
-        if (
-            self._worker is not None
-            and not self._is_busy
-            and self._waiting_bytes >= self._batch_bytes
-        ):
-            self._filter(self._worker)
+        worker = self._worker.conversation
+        if worker is not None and not self._is_busy and self._waiting_bytes >= self._batch_bytes:
+            self._filter(worker)
 
     def _failed(self, failure: Failure) -> Failure | None:
         """This batch is passed on as it was; the next may fare better."""
-        self._complain(failure)
+        self._worker.complain(failure)
         size = len(self._batch)
         self._bypass()
         # The filter did not take it in.
@@ -207,16 +181,6 @@ class Noise:
         self._waiting.clear()
         self._waiting_bytes = 0
         self._pass(data)
-
-    def _complain(self, failure: Failure) -> None:
-        """Once per call: an overloaded machine would fill the log."""
-        if not self._has_complained and not self._is_stopped:
-            self._has_complained = True
-            self._log.failure(
-                "{stream_id}: the noise filter failed",
-                failure,
-                stream_id=self._surroundings.stream_id,
-            )
 
     def _pass(self, data: bytes) -> None:
         if not data or self._is_over:
