@@ -27,6 +27,7 @@ from waav.errors import (
     ProviderTimeout,
     WaavError,
 )
+from waav.models.noise import FINISH
 from waav.models.settings import NoiseSettings, TurnSettings
 from waav.secret import Secret
 from waav.session.call import CallSettings, Listening, Speaking, World
@@ -501,6 +502,19 @@ class ModelTests(SessionCase):
         self.assertEqual(worker.fed, [bytes(1280)])
         worker.answers[0].callback([b"\x05\0" * 640])
         self.assertEqual(self.ears.audio, b"\x05\0" * 640)
+
+    def test_filter_is_emptied(self) -> None:
+        """When a call is configured anew, the recogniser still gets what the noise filter holds."""
+        self.ready(both(noise_filter=True))
+        worker, ears = self.dialler.engines.workers[0], self.ears
+        self.session.hear(b"\1\0" * 640)
+        worker.answers[0].callback([])
+        second = self.session.configure(both())
+        self.assertEqual(worker.fed[-1], FINISH)
+        self.assertEqual((ears.audio, ears.is_closed), (b"", False))
+        worker.answers[1].callback([b"\2\0" * 640])
+        self.successResultOf(second)
+        self.assertEqual((ears.audio, ears.is_closed), (b"\2\0" * 640, True))
 
     def test_turn_model(self) -> None:
         """The turn model's verdict ends the turn, at the threshold of the call (F-120)."""
