@@ -1,5 +1,7 @@
 """The configuration: where values come from, and what happens to wrong ones."""
 
+import ast
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import write_pair
 from waav.config import Config, ConfigProblems, Loaded, accounts, load, missing
-from waav.config_options import Option, Wrong, options
+from waav.config_options import SECTIONS, Option, Wrong, declared, options
 from waav.config_text import shown
 from waav.errors import ConfigError, MissingCredentials
 from waav.registry import Registry
@@ -321,6 +323,15 @@ class ValueTests(ConfigCase):
                 told = self.refused(path, env={variable: text})
                 self.assertIn(f"[environment: {variable}]", told)
 
+    def test_every_source(self) -> None:
+        """A limit that makes no sense is refused wherever it stands: YAML, environment or .env file (D-75)."""
+        for arguments in (
+            {"yaml": "security: {rate_limit_burst_size: 0}"},
+            {"env": {"RATE_LIMIT_BURST_SIZE": "0"}},
+            {"dotenv": "RATE_LIMIT_BURST_SIZE=0"},
+        ):
+            self.refused("security.rate_limit_burst_size", **arguments)
+
     def test_the_layer_that_loses_is_checked_too(self) -> None:
         """A malformed value is told even where another layer wins."""
         self.refused("server.port", yaml="server: {port: 4000}", env={"PORT": "x"})
@@ -421,7 +432,7 @@ class TLSTests(ConfigCase):
         self.assertTrue(self.load(self.tls(cert, key)).config.server.tls.enabled)
 
     def test_paths_are_needed(self) -> None:
-        """TLS without files does not start, from YAML and from the environment alike (F-006, F-025, S-CFG-08)."""
+        """TLS without files does not start, from YAML and from the environment alike (F-006, F-025, S-CFG-08, D-75)."""
         for arguments in (
             {"yaml": "server: {tls: {enabled: true}}"},
             {"env": {"TLS_ENABLED": "1"}},
@@ -656,6 +667,55 @@ class SecretTests(ConfigCase):
         option = Option("x", Secret, None, "", check=lambda secret: "is too short")
         error = self.assertRaises(Wrong, option.read, self.MARK)
         self.assertEqual(str(error), "is too short")
+
+
+READERS: Mapping[str, tuple[str, ...]] = {
+    "server": ("tap.py", "tap_services.py"),
+    "security": ("tap.py", "gateway"),
+    "websocket": ("gateway",),
+    "console": ("tap.py", "gateway"),
+    "audio": ("tap.py", "tap_services.py", "gateway"),
+    "links": ("links",),
+    "cache": ("tap.py", "links"),
+    "models": ("tap.py", "config.py", "cli_init.py"),
+    "turn_detection": ("config.py", "cli_init.py", "models", "session"),
+    "noise_filter": ("cli_init.py", "models", "session"),
+    "speech_final": ("session", "graph", "speech"),
+    "interruption": ("session", "graph"),
+    "call": ("session", "graph"),
+    "logging": ("ops",),
+}
+"""Who acts on each section."""
+
+HOLDERS = re.compile(
+    r"(^|[._])(settings|limits|server|tls|security|console|defaults|cache|models|turn|noise|timing|base|interruption)$"
+)
+"""What code calls a section's settings."""
+
+
+class ConsumedTests(SynchronousTestCase):
+    def reads(self, places: tuple[str, ...]) -> set[str]:
+        """The names of all settings that code there reads."""
+        root = Path(__file__).parent.parent / "waav"
+        files = [
+            file
+            for place in places
+            for file in ([root / place] if place.endswith(".py") else (root / place).rglob("*.py"))
+        ]
+        return {
+            node.attr
+            for file in files
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Attribute) and HOLDERS.search(ast.unparse(node.value))
+        }
+
+    def test_nothing_is_read_and_ignored(self) -> None:
+        """Every option of the configuration is used by the room that it configures."""
+        self.assertEqual(set(READERS), set(SECTIONS))
+        for section, settings in SECTIONS.items():
+            used = self.reads(READERS[section])
+            for option in declared(settings, section):
+                self.assertIn(option.path.rsplit(".", 1)[1], used, option.path)
 
 
 class ImportTests(SynchronousTestCase):

@@ -26,7 +26,7 @@ from tests.session.test_clock import Ticking
 from twisted import internet
 from waav import __version__
 from waav.config import Loaded, load
-from waav.errors import ModelMissing, WaavError
+from waav.errors import ConfigError, ModelMissing, WaavError
 from waav.gateway.calls import Calls
 from waav.gateway.settings import ServerSettings, SpeechDefaults, TLSSettings
 from waav.links.dial import Dialler
@@ -202,6 +202,18 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(len(lines), 2)
         self.assertTrue(lines[0].startswith("waav: server.hots: unknown key"), lines)
         self.assertTrue(lines[1].startswith("waav: server.port: must be a whole number"), lines)
+
+    def test_two_providers_of_one_name(self) -> None:
+        """Installed plugins that cannot be used together stop the start with one line."""
+
+        def discover() -> Registry:
+            raise ConfigError("provider name 'acme' is claimed by both a (A) and b (B)")
+
+        self.patch(Registry, "discover", discover)
+        self.assertEqual(
+            self.captured(),
+            (1, "", "waav: provider name 'acme' is claimed by both a (A) and b (B)\n"),
+        )
 
     def test_check_config(self) -> None:
         """--check-config shows what would be in effect and ends (S-CFG 1.11)."""

@@ -81,8 +81,8 @@ class Options(usage.Options):
         precedence = self["config-precedence"]
         if precedence is not None and precedence not in PRECEDENCES:
             raise usage.UsageError("--config-precedence is yaml or env")
-        self.registry = Registry.discover()
         try:
+            self.registry = Registry.discover()
             self.loaded = load(
                 self.registry,
                 None if self["config"] is None else Path(self["config"]),
@@ -95,7 +95,7 @@ class Options(usage.Options):
         except ConfigProblems as error:
             refuse(*(str(problem) for problem in error.problems))
         except ConfigError as error:
-            refuse(f"{error.path}: {error.message}")
+            refuse(f"{error.path}: {error.message}" if error.path else error.message)
         if self["check-config"]:
             sys.stdout.write("\n".join([*self.loaded.notices, *shown(self.loaded), ""]))
             raise SystemExit(0)
