@@ -10,10 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from autobahn.twisted.websocket import WebSocketClientFactory
 from twisted.application.service import Service
 from twisted.internet import reactor
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.ssl import Certificate as Trusted
+from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
@@ -25,6 +29,7 @@ from tests.certificates import write_pair
 from tests.session.test_clock import Ticking
 from twisted import internet
 from waav import __version__
+from waav.cli_client import Call
 from waav.config import Loaded, load
 from waav.errors import ConfigError, ModelMissing, WaavError
 from waav.gateway.calls import Calls
@@ -553,6 +558,28 @@ class TLSTests(GatewayCase):
         gateway, cert, _ = self.tls()
         answer, _ = await deferToThread(handshake, self.port(gateway), cert)
         self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer)
+
+    async def test_wss(self) -> None:
+        """A caller speaks to /ws over TLS on the same port, with a certificate he can check: config, ready, goodbye (F-006)."""
+        gateway, cert, _ = self.tls()
+        trust = Trusted.loadPEM(cert.read_bytes())
+        opened: Deferred[Call] = Deferred()
+        said: list[Any] = []
+        ready: Deferred[None] = Deferred()
+
+        def told(message: Any) -> None:
+            said.append(message)
+            ready.callback(None)
+
+        factory: Any = WebSocketClientFactory(f"wss://localhost:{self.port(gateway)}/ws")
+        factory.protocol = lambda: Call(told, opened)
+        plain = HostnameEndpoint(reactor, "127.0.0.1", self.port(gateway))
+        await wrapClientTLS(optionsForClientTLS("localhost", trust), plain).connect(factory)
+        caller = await opened
+        caller.tell({"type": "config", "audio": False})
+        await ready
+        self.assertEqual(said[0]["type"], "ready")
+        self.assertIn("1000", await caller.hang_up())
 
     async def test_old_versions_are_refused(self) -> None:
         """TLS 1.1 gets no connection (S-CFG-19)."""
