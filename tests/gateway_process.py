@@ -21,7 +21,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _Output(ProcessProtocol):
+class Output(ProcessProtocol):
+    """What a program says, and how it ends. Its standard input stays open."""
+
     def __init__(self) -> None:
         self.text = ""
         self.ended: Deferred[int] = Deferred()
@@ -46,7 +48,7 @@ class GatewayProcess:
         server = {"host": "127.0.0.1", "port": self.port} | sections.pop("server", {})
         config = self.folder / "waav.yaml"
         config.write_text(yaml.safe_dump({"server": server} | sections))
-        self.output = _Output()
+        self.output = Output()
         arguments = [sys.executable, "-m", "waav.cli", "serve", "-c", str(config)]
         self.transport = reactor.spawnProcess(
             self.output, sys.executable, arguments, env=None, path=str(self.folder)

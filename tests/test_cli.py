@@ -14,17 +14,14 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from tests.gateway_process import GatewayProcess, free_port
+from tests.gateway_process import GatewayProcess, Output, free_port
 from waav import __version__, cli
 from waav.cli_client import Address, NoGateway, Refused
 from waav.cli_init import initialise
@@ -458,23 +455,6 @@ class Interrupting(WebSocketServerProtocol):
         self.factory.process.signalProcess("INT")
 
 
-class Watched(ProcessProtocol):
-    """What a program said, and how it ended. Its standard input stays open."""
-
-    def __init__(self) -> None:
-        self.said = b""
-        self.ended: Deferred[int] = Deferred()
-
-    def outReceived(self, data: bytes) -> None:
-        self.said += data
-
-    errReceived = outReceived
-
-    def processEnded(self, reason: Failure) -> None:
-        reason.trap(ProcessDone, ProcessTerminated)
-        self.ended.callback(getattr(reason.value, "exitCode", None) or 0)
-
-
 class ProgramTests(TestCase):
     timeout = 60
 
@@ -496,14 +476,14 @@ class ProgramTests(TestCase):
         gateway.protocol = Interrupting
         port = reactor.listenTCP(0, gateway, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
-        watched = Watched()
+        watched = Output()
         url = f"ws://127.0.0.1:{port.getHost().port}"
         arguments = ["-m", "waav.cli", "listen", "-", "--provider", "x", "--url", url]
         gateway.process = reactor.spawnProcess(
             watched, sys.executable, [sys.executable, *arguments], env=None
         )
         self.assertEqual(await watched.ended, 130)
-        self.assertEqual(watched.said, b"")
+        self.assertEqual(watched.text, "")
 
     async def test_a_file_that_is_not_there(self) -> None:
         """A sound file that does not exist is one line and exit code 1."""

@@ -405,6 +405,7 @@ class ValueTests(ConfigCase):
     def test_index_addresses(self) -> None:
         """The package index is an address; a model from elsewhere needs its hash."""
         self.refused("models.index_url", yaml="models: {index_url: ftp://x}")
+        self.refused("models.index_url", yaml="models: {index_url: 'file:///srv/simple'}")
         self.refused("turn_detection.sha256", yaml="turn_detection: {source: 'https://x/y'}")
         self.refused("turn_detection.sha256", yaml="turn_detection: {sha256: abc}")
 

@@ -154,8 +154,8 @@ def _proxies(values: Values) -> Findings:
 
 def _models(values: Values) -> Findings:
     index = values["models.index_url"]
-    if index is not None and not re.fullmatch(r"(https?://[^\s/]+|file://)\S*", index):
-        yield "models.index_url", "must be an http, https or file address"
+    if index is not None and not re.fullmatch(r"https?://[^\s/]+\S*", index):
+        yield "models.index_url", "must be an http or https address"
     source, digest = values["turn_detection.source"], values["turn_detection.sha256"]
     if source is not None and digest is None:
         yield "turn_detection.sha256", "is needed because turn_detection.source is set"
