@@ -94,7 +94,9 @@ async def clear(reactor: Any, port: int, tries: int = 100) -> dict[str, Any]:
             "latest_frame_ms": round(latest * 1000, 1), "seed": seed}  # fmt: skip
 
 
-async def churn(reactor: Any, port: int, pid: int, calls: int = 100) -> dict[str, Any]:
+async def churn(
+    reactor: Any, port: int, pid: int, calls: int = int(os.environ.get("WAAV_CALLS", "100"))
+) -> dict[str, Any]:
     """File descriptors, session counts and memory before and after opening and closing ``calls`` calls."""
 
     def descriptors() -> int:

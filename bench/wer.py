@@ -15,13 +15,12 @@ import wave
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import sounds
 from waav.models import moonshine
 from waav.models.vad import Rules
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter
 
-SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 TELEPHONE = AudioFormat("mulaw", 8000)
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -52,9 +51,10 @@ class Prompt:
 def prompts() -> list[Prompt]:
     """Prompts of six words or more whose text names no sound effect."""
     found = []
-    for line in gzip.decompress(TEXTS.read_bytes()).decode().splitlines():
+    texts = (sounds.root() / sounds.TEXTS).read_bytes()
+    for line in gzip.decompress(texts).decode().splitlines():
         name, colon, text = line.partition(":")
-        path = SOUNDS / f"{name.strip()}.wav"
+        path = sounds.root() / sounds.SOUNDS / f"{name.strip()}.wav"
         is_speech = colon and not name.startswith(";") and not re.search(r"[\[(]", text)
         if is_speech and len(text.split()) >= 6 and path.exists():
             found.append(Prompt(path, text.strip()))

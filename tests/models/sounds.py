@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import wer
+from bench import sounds
 from waav.models import fetch
 from waav.models.vad import Samples
 from waav.speech.audio import AudioFormat
@@ -43,7 +43,7 @@ def lowered(audio: bytes) -> bytes:
 @cache
 def prompt(name: str) -> bytes:
     """One of Debian's telephone prompts; no silence around the words."""
-    return wav(wer.SOUNDS / f"{name}.wav")
+    return wav(sounds.root() / sounds.SOUNDS / f"{name}.wav")
 
 
 def silence(seconds: float) -> bytes:
