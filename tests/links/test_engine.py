@@ -1,5 +1,7 @@
 """Models in this process: loaded once, run in threads, interrupted between pieces."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +15,7 @@ from tests.links.doubles import PCM, Heard, Mute, Talk
 from tests.links.test_http import until
 from waav import errors
 from waav.links.dial import Dialler
-from waav.links.engine import AHEAD, Engines
+from waav.links.engine import AHEAD, NICENESS, Engines
 from waav.links.settings import LinkSettings
 from waav.speech import wire
 
@@ -410,6 +412,15 @@ class QueueTests(EngineCase):
         self.engines._queue = 0
         link.send(wire.Audio(b"\1\1"))
         self.assertEqual(len(self.sink.of(wire.Failed)), 2)
+
+    async def test_calls_come_first(self) -> None:
+        """Where threads differ in that, models compute with what the reactor leaves of the processor."""
+
+        def niceness() -> int:
+            return os.getpriority(os.PRIO_PROCESS, 0)
+
+        expected = niceness() + (NICENESS if sys.platform == "linux" else 0)
+        self.assertEqual(await self.engines.run("model", niceness), min(expected, 19))
 
     async def test_stop_ends_the_threads(self) -> None:
         """Stopping the gateway leaves no thread behind and begins no more work."""
