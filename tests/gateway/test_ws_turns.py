@@ -1,11 +1,11 @@
-"""A caller who sends very much must not keep the others waiting."""
+"""A caller who sends very much must neither keep the others waiting nor fill the memory."""
 
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.voice import Desk, FakeCall
-from waav.gateway.ws import PIECE_BYTES, TURN_S
+from waav.gateway.ws import FRAMES_MAX, PIECE_BYTES, TURN_S
 
 TINY = b"\x82\x82" + bytes(4) + b"ab"
 MANY = 3 * PIECE_BYTES // len(TINY)
@@ -94,3 +94,31 @@ class TurnTests(SynchronousTestCase):
             self.desk.clock.advance(0)
         self.assertEqual(self.visitor.messages(), [1001])
         self.assertTrue(self.visitor.transport.disconnecting)
+
+
+def frame(first: int, payload: bytes = b"") -> bytes:
+    return bytes([first, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+class FrameTests(SynchronousTestCase):
+    def test_message_without_end(self) -> None:
+        """A message of more frames than anybody needs, all of them empty, is closed with 1009. (F-084)"""
+        visitor = Desk().configured()
+        visitor.protocol.dataReceived(frame(0x02) + frame(0x00) * (FRAMES_MAX - 1))
+        self.assertEqual(visitor.messages(), [])
+        visitor.protocol.dataReceived(frame(0x00))
+        explained, code = visitor.messages()
+        self.assertIn("frames of one message", explained["message"])
+        self.assertEqual(code, 1009)
+
+    def test_many_messages(self) -> None:
+        """Frames are counted for each message; control frames between them are not."""
+        visitor = Desk().configured()
+        visitor.protocol.dataReceived(frame(0x82, b"a") * (FRAMES_MAX + 1))
+        for _ in range(3):
+            most = frame(0x00) * (FRAMES_MAX - 2) + frame(0x8A)
+            visitor.protocol.dataReceived(frame(0x02, b"b") + most + frame(0x80, b"c"))
+        call = visitor.call
+        assert call is not None
+        self.assertEqual([each[1] for each in call.told[-3:]], [b"bc"] * 3)
+        self.assertEqual(visitor.messages(), [])

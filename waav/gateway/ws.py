@@ -33,7 +33,13 @@ from waav.tasks import Tasks
 
 FRAME_MAX_BYTES: Final = 10 * 1024 * 1024
 
+CONTINUATION: Final = 0  # the opcode of every frame of a message but the first
+
+FRAMES_MAX: Final = 4096
+"""Frames of one message. Empty ones would fill the memory without ever counting as bytes."""
+
 NORMAL: Final = 1000
+TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
 
 DRAIN_S: Final = 0.5
@@ -63,6 +69,7 @@ class VoiceProtocol(WebSocketServerProtocol):
     factory: "VoiceFactory"
     transport: Any  # a transport that is also a consumer and a producer
     message_data: Any
+    current_frame: Any
     slot: Slot | None = None
     address: str = ""
 
@@ -71,6 +78,7 @@ class VoiceProtocol(WebSocketServerProtocol):
     _abort_timer: IDelayedCall | None = None
     _next_turn: IDelayedCall | None = None
     _is_full = _is_held = _is_in_turn = False
+    _frames = 0  # of the message that is coming in
 
     # Coming and going.
 
@@ -161,7 +169,7 @@ class VoiceProtocol(WebSocketServerProtocol):
         else:
             super()._fail_connection(code, reason)
 
-    # Messages. These five are the hot path.
+    # Messages. These six are the hot path.
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the caller. Autobahn's own method formats a debug line for each piece first."""
@@ -171,6 +179,13 @@ class VoiceProtocol(WebSocketServerProtocol):
             self._dataReceived(data)
         else:
             self._take_turns(data)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """As Autobahn's, which only limits the bytes of a message."""
+        super().onMessageFrameBegin(length)
+        self._frames = self._frames + 1 if self.current_frame.opcode == CONTINUATION else 1
+        if self._frames > FRAMES_MAX and not self.failedByMe:
+            self._fail_connection(TOO_BIG, f"received more than {FRAMES_MAX} frames of one message")
 
     def onMessageEnd(self) -> None:
         """As Autobahn's, without the listeners that it notifies through Deferreds."""
