@@ -397,6 +397,13 @@ class QueueTests(EngineCase):
         link.send(wire.Speak("b"))
         await until(lambda: self.sink.audio)
 
+    async def test_calls_begin_however_many_wait(self) -> None:
+        """When everybody calls at once, nobody is turned away for that; only work is refused."""
+        self.engines._queue = 0
+        link = await self.link()
+        self.assertEqual(self.sink.of(wire.Failed), [])
+        link.abort()
+
     async def test_refused_audio_is_reported_once(self) -> None:
         """An overloaded model is one error for a speaking caller, not fifty a second."""
         self.model.gate.set()

@@ -151,7 +151,11 @@ class Engines:
         return Conversation(self, local.model, await self.begin(local.model, local, loaded))
 
     def begin(self, name: str, local: wire.Local, loaded: Any) -> Deferred[wire.Engine]:
-        """One conversation with a loaded copy. Cancelling it gives the conversation back once it has begun."""
+        """One conversation with a loaded copy. Cancelling it gives the conversation back once it has begun.
+
+        It waits however many wait: callers come back all at once after a restart, to begin takes no time, and
+        there are no more of these than connections.
+        """
         begun: Deferred[wire.Engine] = Deferred()
 
         def opened(engine: wire.Engine) -> None:
@@ -166,7 +170,8 @@ class Engines:
             if not begun.called:
                 begun.errback(failure)
 
-        self.run(name, lambda: local.open(loaded)).addCallbacks(opened, failed)
+        beginning = self.run(name, lambda: local.open(loaded), is_urgent=True)
+        beginning.addCallbacks(opened, failed)
         return begun
 
     def stop(self) -> Deferred[None]:
