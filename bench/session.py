@@ -127,18 +127,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     )
     command = [sys.executable, "-m", "waav.cli", "serve", "-c", str(config)]
     if options.profile:
-        command = [
-            sys.executable,
-            "-m",
-            "cProfile",
-            "-o",
-            options.profile,
-            "-m",
-            "waav.cli",
-            "serve",
-            "-c",
-            str(config),
-        ]
+        # Not python -m cProfile: twistd ends by the signal that stopped it, before that could write.
+        command += [f"--profile={options.profile}", "--profiler=cProfile", "--savestats"]
     gateway = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for(gateway_port, gateway)
