@@ -64,6 +64,10 @@ class Socket(WebSocketClientProtocol):
     def dataReceived(self, data: bytes) -> None:
         self._dataReceived(data)
 
+    # Nor on every frame that is sent. Nothing here is ever chopped, which is all that Autobahn's queue is for.
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        self.transport.write(data)
+
     def processHandshake(self) -> None:
         """Autobahn drops everything but the status of a refusal; the vendor's explanation is wanted."""
         end = self.data.find(b"\r\n\r\n")
