@@ -58,6 +58,8 @@ Command = Audio | Speak | Flush | Clear | Finish | KeepAlive
 class Request:
     """An HTTP request, complete. Requests of one dialogue are made one after the other, in order.
 
+    Its repr shows neither credentials nor texts: it may end in a traceback.
+
     Args:
         url: absolute, query already encoded.
         headers: with the credential; ``secret_headers`` names those that must not be logged or hashed.
@@ -67,8 +69,8 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes = b""
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     secret_headers: frozenset[str] = frozenset({"authorization"})
     cacheable: bool = False
     repeatable: bool = True
@@ -244,7 +246,7 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a conversation begins, and the numbers its link obeys.
+    """How a conversation begins, and the numbers its link obeys. Its repr shows no credential.
 
     Args:
         url: ``ws://`` or ``wss://``: a WebSocket is opened to it. ``http://`` or ``https://``: nothing is
@@ -262,8 +264,8 @@ class Opening:
     """
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    subprotocols: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    subprotocols: tuple[str, ...] = field(default=(), repr=False)
     says_ready: bool = False
     dial_s: float = 10.0
     keepalive_s: float | None = None
