@@ -775,6 +775,21 @@ class SpeakTests(SessionCase):
 class HangUpTests(SessionCase):
     """The end of a call."""
 
+    def test_fault_of_ours(self) -> None:
+        """Whatever goes wrong inside, a hang-up comes to its end: the connection's slot depends on it. (S-LIM-03)"""
+        self.ready()
+        call = self.session._call
+        assert call is not None
+
+        def broken() -> None:
+            raise ValueError("a fault of ours")
+
+        self.patch(call._playback, "cleared", broken)
+        self.assertIsNone(self.successResultOf(self.session.hang_up()))
+        self.assertEqual(self.session.state, "closed")
+        self.assertTrue(self.mouth.is_aborted)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_hang_up(self) -> None:
         """Everything is ended at once, nothing is said afterwards, no timer is left."""
         self.ready()

@@ -90,9 +90,14 @@ class Call:
     async def stop(self, at_once: bool) -> None:
         """Disconnect everything. Without ``at_once`` the caller still gets what is being recognised."""
         self._is_over = at_once
-        self._playback.cleared()
-        if self._text_in is not None:
-            self._text_in(wire.Clear())
+        try:
+            self._playback.cleared()
+            if self._text_in is not None:
+                self._text_in(wire.Clear())
+        finally:
+            await self._stop_graph(at_once)
+
+    async def _stop_graph(self, at_once: bool) -> None:
         try:
             await self._graph.stop(at_once)
         finally:

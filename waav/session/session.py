@@ -198,10 +198,13 @@ class Session:
 
     async def _leave(self) -> None:
         """End whatever there is; each step is taken whatever became of the others (S-VM-04)."""
-        if self._arriving is not None:
-            await _cancelled(self._arriving)
-        await self._end_call(at_once=True)
-        self._log_end()
+        try:
+            if self._arriving is not None:
+                await _cancelled(self._arriving)
+            await self._end_call(at_once=True)
+            self._log_end()
+        except Exception:
+            self._log.failure("{stream_id}: did not end cleanly", stream_id=self._stream_id)
         self._states.ended()
         leaving, self._leaving = self._leaving or [], None
         for waiter in leaving:
