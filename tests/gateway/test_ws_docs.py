@@ -51,7 +51,7 @@ class ProtocolTests(SynchronousTestCase):
         self.from_gateway = section("Messages from the gateway")
 
     def test_every_sample_is_accepted(self) -> None:
-        """Every message that the manual tells to send is understood, its halves too. (DOC-04, WS-16)"""
+        """Every message that the manual tells to send is understood, its halves too. (DOC-04, F-308, WS-16)"""
         found = samples(self.to_gateway)
         self.assertGreater(len(found), 10)
         for sample in found:
