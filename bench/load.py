@@ -65,6 +65,7 @@ class Caller(WebSocketClientProtocol):
             isBinary=True,
         )
         self.sequence += 1
+        self.load.frames_sent += 1
 
     def speak(self) -> None:
         text = f"call {self.number:05d} says number {self.speech:07d}."[:34]
@@ -85,6 +86,7 @@ class Load:
         self.ready_ms: list[float] = []
         self.errors: list[str] = []
         self.late = 0
+        self.frames_sent = 0
 
     def run(self) -> None:
         done = Deferred.fromCoroutine(self.go())

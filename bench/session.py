@@ -102,13 +102,53 @@ def main() -> int:
     parser.add_argument("--speak-every", type=float, default=5.0, help="0: never")
     parser.add_argument("--profile", metavar="FILE", help="write a cProfile of the gateway")
     parser.add_argument("--json", metavar="FILE", help="also write the figures there")
+    parser.add_argument(
+        "--baseline", metavar="FILE", help="figures of an earlier run to compare with"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=0.5, help="share by which a figure may be worse"
+    )
     options = parser.parse_args()
     figures = run(options)
     print(json.dumps(figures, indent=2))
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=2))
-    lost = sum(figures[way].get("lost", 0) for way in ("audio_up", "audio_down"))
-    return 1 if lost else 0
+    worse = lost(figures)
+    if options.baseline:
+        before = json.loads(Path(options.baseline).read_text())
+        worse += regressions(figures, before, options.tolerance)
+    for line in worse:
+        print(line, file=sys.stderr)
+    return 1 if worse else 0
+
+
+def lost(figures: dict[str, Any]) -> list[str]:
+    """A line for each direction in which a frame got lost or overtook another."""
+    found = []
+    for way in ("audio_up", "audio_down"):
+        row = figures[way]
+        missing = row["sent"] - row["frames"]
+        if missing or row["lost"] or row["reordered"]:
+            found.append(
+                f"{way}: {missing} of {row['sent']} missing, {row['lost']} lost, {row['reordered']} reordered"
+            )
+    return found
+
+
+def regressions(figures: dict[str, Any], before: dict[str, Any], tolerance: float) -> list[str]:
+    """A line for each figure that is worse than before by more than ``tolerance``. Equal numbers of calls only."""
+    if figures["calls"] != before["calls"]:
+        return [f"the baseline has {before['calls']} calls, this run {figures['calls']}"]
+    pairs = {
+        name: (figures[name], before[name]) for name in ("cpu_percent_per_call", "rss_mb_per_call")
+    }
+    for way in ("audio_up", "audio_down", "transcripts"):
+        pairs[f"{way}.p50_ms"] = (figures[way]["p50_ms"], before[way]["p50_ms"])
+    return [
+        f"{name}: {now}, was {was}"
+        for name, (now, was) in pairs.items()
+        if now > was * (1 + tolerance)
+    ]
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -143,7 +183,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         vendor.wait(20)
     up = json.loads(report.read_text())
     figures = load.figures()
-    figures["audio_up"] = up["audio"]
+    figures["audio_up"] = up["audio"] | {"sent": load.frames_sent}
+    figures["audio_down"]["sent"] = up["sent"]["speech_frames"]
     return figures
 
 
