@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -44,7 +45,7 @@ from waav.registry import Registry
 from waav.session.call import World
 from waav.speech.provider import Account
 from waav.speech.wire import Local
-from waav.tap import Options, announce, build, chosen_observer, timers
+from waav.tap import Options, announce, build, chosen_observer, makeService, timers
 from waav.tap_services import Gateway, Listener, Models, Sessions, endpoints
 from waav.tasks import Tasks
 
@@ -313,6 +314,8 @@ class ClockTests(SynchronousTestCase):
         options = Options()
         options.parseOptions([f"--env-file={self.mktemp()}"])
         fired: list[str] = []
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
         gateway = plugin.makeService(options)
         stepped.callLater(60, fired.append, "late")
         before = stepped.seconds()
@@ -541,6 +544,28 @@ def handshake(port: int, trust: Path, version: ssl.TLSVersion | None = None) -> 
         secure.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: secure.recv(4096), b""))
         return answer, secure.getpeercert(binary_form=True) or b""
+
+
+class SignalTests(SynchronousTestCase):
+    def test_a_hangup_ends_nothing(self) -> None:
+        """Without TLS, SIGHUP leaves the gateway running and says that there is nothing to read again (S-CFG-19)."""
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        waiting = Ticking()
+        self.patch(internet, "reactor", waiting)
+        options = Options()
+        options.parseOptions([f"--env-file={self.mktemp()}"])
+        makeService(options)
+        said: list[str] = []
+
+        def note(event: Any) -> None:
+            said.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        os.kill(os.getpid(), signal.SIGHUP)
+        waiting.runUntilCurrent()
+        self.assertIn("nothing to read again", " ".join(said))
 
 
 class TLSTests(GatewayCase):

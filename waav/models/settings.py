@@ -24,7 +24,7 @@ class ModelSettings:
     )
     threads: int = setting(2, "Worker threads that run models, all calls together.", check=positive)
     queue: int = setting(
-        64,
+        256,
         "Most jobs that may wait for a worker; more is an error, never a longer wait.",
         check=positive,
     )
