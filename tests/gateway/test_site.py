@@ -1,5 +1,7 @@
 """What stands in front of the routes: headers, CORS, limits, sizes, times, the log."""
 
+import io
+
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +11,7 @@ from tests.gateway.gateway import Gateway
 from tests.gateway.web import Answer, Client
 from waav import __version__
 from waav.gateway.settings import SecuritySettings
+from waav.ops.logs import LineObserver
 from waav.speech.audio import AudioFormat
 
 PAGE = "https://shop.example"
@@ -351,6 +354,16 @@ class SlownessTests(SynchronousTestCase):
         self.assertFalse(self.client.transport.is_closed)
         self.clock.advance(2)
         self.assertTrue(self.client.transport.is_closed)
+
+    def test_idle_connections_fill_no_log(self) -> None:
+        """A browser that keeps its connection open leaves no line in the log when it is closed (S-LIM-22)."""
+        said = io.StringIO()
+        observer = LineObserver(said)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.clock.advance(11)
+        self.assertTrue(self.client.transport.is_closed)
+        self.assertEqual(said.getvalue(), "")
 
     def test_a_slow_body(self) -> None:
         """A body may come slowly, as long as something comes every 30 seconds (S-LIM-25)."""

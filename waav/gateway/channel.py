@@ -6,6 +6,7 @@
 
 from typing import Any, Final
 
+from twisted.logger import Logger
 from twisted.web.http import HTTPChannel
 
 from waav.gateway.headers import SECURITY
@@ -37,6 +38,9 @@ class Channel(HTTPChannel):
 
     def __init__(self) -> None:
         super().__init__()
+        # twisted.web tells of every connection that it closes for idleness; under its own name, so that the log
+        # treats that as what other libraries say (ops.logs).
+        self._log = Logger("twisted.web.http.HTTPChannel")
         self._is_between = False
         self._is_in_body = False
         self._is_refused = False
