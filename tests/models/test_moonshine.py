@@ -24,12 +24,15 @@ def loaded() -> Moonshine:
 
 
 class Counting:
-    """A model that says how much it heard."""
+    """A model that says how much it heard, and takes its time for it."""
 
     def __init__(self) -> None:
         self.heard_s: list[float] = []
+        self.takes_s = 0.0
+        self.now = 0.0
 
     def recognise(self, samples: Samples) -> str:
+        self.now += self.takes_s
         self.heard_s.append(len(samples) / RATE_HZ)
         return f"{len(samples)} samples"
 
@@ -39,7 +42,7 @@ class Conversation:
 
     def __init__(self, **rules: float) -> None:
         self.model = Counting()
-        self.listening = Listening(self.model, segments(**rules))
+        self.listening = Listening(self.model, segments(**rules), lambda: self.model.now)
         self.answers: list[dict[str, Any]] = []
 
     def hear(self, *parts: tuple[float, float], frame: int = 640) -> None:
@@ -68,6 +71,15 @@ class ListeningTests(SynchronousTestCase):
         self.assertEqual(talk.kinds[0], "started")
         self.assertIn(len(talk.of("partial")), (3, 4))
         self.assertEqual(talk.of("final"), [])
+
+    def test_partials_make_room_for_finals(self) -> None:
+        """A model that is slow today is asked for fewer partials, so that it does not fall behind the caller."""
+        talk = Conversation()
+        talk.model.takes_s = 0.9
+        talk.hear((QUIET, 1.0), (SPEECH, 4.096), (QUIET, 2.0))
+        self.assertIn(len(talk.of("partial")), (2, 3))
+        self.assertEqual(len(talk.of("final")), 1)
+        self.assertLess(talk.model.takes_s * len(talk.model.heard_s), 4.1)
 
     def test_a_final_once(self) -> None:
         """An utterance gives exactly one final, which says that it is over, and then the end of speech."""

@@ -26,9 +26,10 @@ T = TypeVar("T")
 AHEAD: Final = 8
 """Pieces a worker makes before it looks whether they were taken, and gives other calls a turn."""
 
-NICENESS: Final = 10
-"""How much nicer than others the threads are that models run in. With every core busy recognising, the reactor would otherwise stand in line
-behind them for every frame of every call."""
+NICENESS: Final = 5
+"""How much nicer than others the threads are that models run in. With every core busy recognising, the reactor would
+otherwise stand in line behind them for every frame of every call. Not 10: other programs of the machine would then
+get ten times their share."""
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ when nothing was said after such a cut. There is no score: the tiny model offers
 import ctypes
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -36,6 +37,10 @@ _PARTIAL_S: Final = 0.5
 _PARTIAL_SHARE: Final = 1 / 8
 """A partial waits for new speech of an eighth of the utterance, so that long ones do not cost ever more: at a real
 time factor of 0.03 that is a quarter of a core for every caller who speaks at the moment."""
+
+_PARTIAL_REST: Final = 2.0
+"""A partial also waits for this many times the seconds that the last recognition took, waiting for the model
+included. Where calls share too few cores, partials come less often and finals still come in time."""
 
 
 class Model(Protocol):
@@ -99,11 +104,16 @@ class Listening:
     Args:
         model: shared by all conversations.
         segments: of this stream alone.
+        seconds: a clock that only goes forward.
     """
 
-    def __init__(self, model: Model, segments: Segments) -> None:
+    def __init__(
+        self, model: Model, segments: Segments, seconds: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._model = model
         self._segments = segments
+        self._seconds = seconds
+        self._took_s = 0.0
         self._known: tuple[float, float, str] = (
             -1.0,
             0.0,
@@ -155,7 +165,9 @@ class Listening:
             return False
         length_s = clip.end_s - clip.start_s
         # In a pause at once: if the pause turns out to be the end, its final is this text and costs nothing more.
-        return self._segments.is_pausing or new_s >= max(_PARTIAL_S, length_s * _PARTIAL_SHARE)
+        if self._segments.is_pausing and self._took_s < _PARTIAL_S:
+            return True
+        return new_s >= max(_PARTIAL_S, length_s * _PARTIAL_SHARE, self._took_s * _PARTIAL_REST)
 
     def _partial(self, clip: Clip) -> Iterator[str]:
         text = self._recognised(clip)
@@ -167,7 +179,9 @@ class Listening:
         if not clip.is_speech:
             return ""
         if self._known[:2] != (clip.start_s, clip.end_s):
+            began = self._seconds()
             self._known = (clip.start_s, clip.end_s, self._model.recognise(clip.samples))
+            self._took_s = self._seconds() - began
         return self._known[2]
 
 
