@@ -41,6 +41,7 @@ class TurnsCase(SynchronousTestCase):
             "format": format,
             "model_format": PCM16K,
             "threshold": 0.6,
+            "is_asked": True,
         }
         config = {
             "timing": SpeechFinalSettings(**times),
@@ -236,7 +237,7 @@ class ModelTests(TurnsCase):
         """A missing model is told to the caller once; the timers end the turns (F-119)."""
         self.engines.error = ModelMissing("no turn model; run waav init")
         node = self.node(detector=True)
-        self.assertEqual(self.warnings, [self.engines.error])
+        self.assertEqual([one.code for one in self.warnings], ["model_missing"])
         node.receive(b"\0" * 640)
         node.receive(Transcript("hello", True))
         self.clock.advance(1.8)

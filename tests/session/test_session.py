@@ -565,10 +565,21 @@ class ModelTests(SessionCase):
 
     def test_missing_models(self) -> None:
         """Missing models are told once each, and the call is ready without them (F-119)."""
-        self.dialler.engines.error = ModelMissing("not there; run waav init")
+        self.dialler.engines.error = ModelMissing("/srv/models/x is not there; run waav init")
         self.ready(both(turn_detection=True, noise_filter=True))
-        told = ("not there; run waav init", "model_missing")
-        self.assertEqual(self.caller.of("error"), [told, told])
+        told = self.caller.of("error")
+        self.assertEqual([code for _, code in told], ["model_missing"] * 2)
+        self.assertIn("there is no noise filter here", told[0][0] + told[1][0])
+        self.assertIn("there is no turn model here, timers end the turns", told[0][0] + told[1][0])
+        self.assertNotIn("/srv", told[0][0] + told[1][0])
+        self.session.hear(bytes(640))
+        self.assertEqual(self.ears.audio, bytes(640))
+
+    def test_missing_models_of_the_operator(self) -> None:
+        """A caller who did not ask for a model hears nothing of its absence: only ``ready`` (F-119)."""
+        self.dialler.engines.error = ModelMissing("not there; run waav init")
+        self.ready(turn=TurnSettings(enabled=True), noise=NoiseSettings(enabled=True))
+        self.assertEqual(self.caller.of("error"), [])
         self.session.hear(bytes(640))
         self.assertEqual(self.ears.audio, bytes(640))
 

@@ -26,6 +26,7 @@ class Detector:
         format: what the audio is when it gets here.
         model_format: what the model takes.
         threshold: probability from which the caller has finished.
+        is_asked: whether the caller asked for it, rather than the operator.
 
     Attributes:
         threshold: may be changed at any time.
@@ -40,13 +41,18 @@ class Detector:
         format: AudioFormat,
         model_format: AudioFormat,
         threshold: float,
+        is_asked: bool,
         surroundings: Surroundings,
     ) -> None:
         self._question = question
         self._forget = forget
         self.threshold = threshold
         self._worker = Worker(
-            local, surroundings, name="turn model", without="timers end the turns"
+            local,
+            surroundings,
+            name="turn model",
+            without="timers end the turns",
+            is_asked=is_asked,
         )
         self._converter = Converter(format, model_format)
         self._batch: list[bytes] = []
@@ -54,7 +60,7 @@ class Detector:
         self._full_bytes = format.size_bytes(BATCH_S) if format.is_raw else 1
 
     def start(self, can_ask: Callable[[bool], None]) -> None:
-        """Load the model; ``can_ask`` is told when it is there. If it never is, the caller is told why."""
+        """Load the model; ``can_ask`` is told when it is there. If it never is, a caller who asked for it is told why."""
         Deferred.fromCoroutine(self._start(can_ask))
 
     def stop(self) -> None:

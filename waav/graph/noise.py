@@ -36,6 +36,7 @@ class Noise:
         source: what the caller sends.
         format: what the model takes and gives, linear16 with one channel.
         finish: asks the model for all that it still holds.
+        is_asked: whether the caller asked for it, rather than the operator.
     """
 
     def __init__(
@@ -46,11 +47,16 @@ class Noise:
         format: AudioFormat,
         finish: str,
         max_backlog_s: float,
+        is_asked: bool,
         surroundings: Surroundings,
         emit: Emit,
     ) -> None:
         self._worker = Worker(
-            local, surroundings, name="noise filter", without="audio is not filtered"
+            local,
+            surroundings,
+            name="noise filter",
+            without="audio is not filtered",
+            is_asked=is_asked,
         )
         self._format = format
         self._finish = finish

@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from waav.errors import WaavError
+from waav.errors import ModelMissing, WaavError
 from waav.graph.build import Surroundings
 from waav.links.engine import Conversation
 from waav.speech import wire
@@ -17,6 +17,8 @@ class Worker:
         local: the model.
         name: what people call it.
         without: what happens instead while there is no model.
+        is_asked: whether this call asked for it. Where the operator did, the log is told and the caller is not:
+            he can neither help it nor tell it from a ``config`` that failed.
 
     Attributes:
         conversation: there once the model is loaded, until ``stop``.
@@ -25,19 +27,26 @@ class Worker:
     _log = Logger()
 
     def __init__(
-        self, local: wire.Local, surroundings: Surroundings, *, name: str, without: str
+        self,
+        local: wire.Local,
+        surroundings: Surroundings,
+        *,
+        name: str,
+        without: str,
+        is_asked: bool,
     ) -> None:
         self.conversation: Conversation | None = None
         self._local = local
         self._surroundings = surroundings
         self._name = name
         self._without = without
+        self._is_asked = is_asked
         self._opening: Deferred[None] | None = None
         self._is_stopped = False
         self._has_complained = False
 
     def start(self) -> Deferred[None]:
-        """Fires when the model is loaded, or will not be: then the caller was told why.
+        """Fires when the model is loaded, or will not be: then the log was told why, and a caller who asked for it.
 
         Fails with CancelledError if it is stopped before.
         """
@@ -76,6 +85,15 @@ class Worker:
                 without=self._without,
                 reason=error.message,
             )
-            self._surroundings.warn(error)
+            if self._is_asked:
+                self._surroundings.warn(self._told(error))
         except Exception:
             self.complain(Failure())
+
+    def _told(self, error: WaavError) -> WaavError:
+        """What a caller may know: not where this machine keeps its files."""
+        if isinstance(error, ModelMissing):
+            return ModelMissing(
+                f"there is no {self._name} here, {self._without}: waav init fetches it"
+            )
+        return error

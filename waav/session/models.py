@@ -30,6 +30,7 @@ def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
         "format": _NOISE_FORMAT,
         "finish": noise_model.FINISH,
         "max_backlog_s": world.noise.max_backlog_ms / 1000,
+        "is_asked": settings.noise_filter is True,
     }
 
 
@@ -51,6 +52,7 @@ def turns_config(
             "format": noise["format"] if noise else listening.settings.format,
             "model_format": turn_model.FORMAT,
             "threshold": world.turn.threshold if threshold is None else threshold,
+            "is_asked": settings.turn_detection is True,
         },
     }
 

@@ -82,7 +82,7 @@ async function call() {
         $("hangup").disabled = false;
         $("interrupt").disabled = false;
         resolve();
-      } else if (message.type === "error" && !isReady) {
+      } else if (message.type === "error" && !isReady && message.code !== "model_missing") {
         reject(new Error(message.message));
         socket.close(1000);
       }
