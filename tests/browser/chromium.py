@@ -139,6 +139,14 @@ class Chromium:
         """Type into what has the focus."""
         await self.page.call("Input.insertText", text=text)
 
+    async def choose(self, selector: str, path: Path) -> None:
+        """Choose a file in a file input, as a person does in the dialog."""
+        document = await self.page.call("DOM.getDocument")
+        found = await self.page.call(
+            "DOM.querySelector", nodeId=document["root"]["nodeId"], selector=selector
+        )
+        await self.page.call("DOM.setFileInputFiles", nodeId=found["nodeId"], files=[str(path)])
+
     async def screenshot(self, path: Path) -> None:
         """Save what the page looks like now."""
         answer = await self.page.call("Page.captureScreenshot", format="png")

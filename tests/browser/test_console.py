@@ -37,6 +37,7 @@ class ConsoleTests(TestCase):
         sound = Path(self.mktemp()).absolute()
         microphone(sound)
         SHOTS.mkdir(exist_ok=True)
+        self.sound = sound
         self.gateway = GatewayProcess(reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.gateway.stop()))
         self.browser = Chromium(reactor, sound)
@@ -65,6 +66,31 @@ class ConsoleTests(TestCase):
         await browser.screenshot(SHOTS / "console-call.png")
         self.assertEqual(await browser.run("document.getElementById('problem').textContent"), "")
         self.assertEqual(browser.page.logged, [])
+
+    async def test_a_sound_file_is_understood(self) -> None:
+        """Who has no microphone gives the page a sound file, and reads what it says."""
+        browser = self.browser
+        await browser.run("document.body.click()")
+        await browser.choose("#file", self.sound)
+        await browser.until("document.querySelector('#transcript .heard') !== null", 60)
+        heard = await browser.run("document.querySelector('#transcript .heard').textContent")
+        self.assertEqual(heard.strip(" .…").lower(), "the gateway is listening")
+
+    async def test_a_wrong_key_is_told(self) -> None:
+        """A vendor without a key says so on the page, and the page can be used again at once."""
+        browser = self.browser
+        await browser.run(
+            "const stt = document.getElementById('stt'); stt.value = 'deepgram';"
+            " stt.dispatchEvent(new Event('change')); document.getElementById('talk').click()"
+        )
+        await browser.until("!document.getElementById('problem').hidden", 30)
+        told = await browser.run("document.getElementById('problem').textContent")
+        self.assertIn("Deepgram API key not configured", told)
+        await browser.run(
+            "document.getElementById('stt').value = 'local'; document.getElementById('talk').click()"
+        )
+        await browser.until("document.getElementById('state').dataset.state === 'ready'", 60)
+        self.assertEqual(await browser.run("document.getElementById('problem').textContent"), "")
 
     async def test_keyboard_alone_speaks_and_interrupts(self) -> None:
         """Typing a text and Enter is heard; Escape stops it at once."""
