@@ -27,7 +27,6 @@ function show(state, text) {
 function problem(text) {
   $("problem").hidden = !text;
   $("problem").textContent = text || "";
-  if (text) inspector.add("bad", { type: "problem", message: text });
 }
 
 function send(message) {
