@@ -371,6 +371,7 @@ class PreloadTests(SynchronousTestCase):
             lambda provider, key: Account(),
             **settings,
         )
+        self.states = world.optional_models
         service = Models(workers, world, SpeechDefaults())  # type: ignore[arg-type]
         service.startService()
         self.successResultOf(service.stopService())
@@ -400,6 +401,25 @@ class PreloadTests(SynchronousTestCase):
             log,
         )
         self.assertNotIn("Traceback", log)
+
+    def test_timer_mode_says_why(self) -> None:
+        """Log and status say that timers end the turns, and why; a status that anybody may read names no path. (TURN-02)"""
+        self.preloaded(Workers())
+        self.assertEqual(self.states["turn_detection"], "off: timers end the turns")
+        on = TurnSettings(enabled=True)
+        self.preloaded(Workers(is_slow=True), turn=on)
+        self.assertEqual(self.states["turn_detection"], "loading: until then timers end the turns")
+        self.preloaded(Workers(), turn=on)
+        self.assertEqual(self.states["turn_detection"], "ready")
+        log = self.preloaded(Workers(ModelMissing("/x.onnx is not there; run waav init")), turn=on)
+        self.assertIn("/x.onnx is not there; run waav init; until then timers end the turns", log)
+        self.assertEqual(
+            self.states["turn_detection"],
+            "missing: timers end the turns; waav init fetches the model",
+        )
+        log = self.preloaded(Workers(ConfigError("not an ONNX model")), turn=on)
+        self.assertIn("not an ONNX model; timers end the turns", log)
+        self.assertIn("broken: timers end the turns", self.states["turn_detection"])
 
 
 class EndpointTests(SynchronousTestCase):

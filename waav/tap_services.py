@@ -213,6 +213,13 @@ class Outside(Service):
         return self._dialler.stop()
 
 
+WITHOUT: Final = {
+    "turn_detection": "timers end the turns",
+    "noise_filter": "audio is not filtered",
+}
+"""What happens without an optional model, by its section of the configuration."""
+
+
 class Models(Service):
     """Loads the models that calls will want from this process, so that the first call need not wait."""
 
@@ -227,19 +234,21 @@ class Models(Service):
     def startService(self) -> None:
         """Begin loading; calls that come before wait for the same copy."""
         super().startService()  # type: ignore[no-untyped-call]
-        for local in self.wanted():
-            self._tasks.start(self._load(local), "loading a model")
+        for name, without in WITHOUT.items():
+            self._world.optional_models[name] = f"off: {without}"
+        for local, section in self.wanted():
+            self._tasks.start(self._load(local, section), "loading a model")
 
-    def wanted(self) -> Iterator[Local]:
-        """Those of the default providers, and the optional ones that are switched on."""
+    def wanted(self) -> Iterator[tuple[Local, str | None]]:
+        """Those of the default providers, and the optional ones that are switched on, with their section."""
         for opening in self.openings():
             if opening.local is not None:
-                yield opening.local
+                yield opening.local, None
         folder = None if self._world.models_path is None else Path(self._world.models_path)
         if self._world.turn.enabled or self._world.turn.required:
-            yield turn.local(self._world.turn, folder)
+            yield turn.local(self._world.turn, folder), "turn_detection"
         if self._world.noise.enabled:
-            yield noise.local(self._world.noise, folder)
+            yield noise.local(self._world.noise, folder), "noise_filter"
 
     def openings(self) -> Iterator[Opening]:
         """How conversations with the default providers begin."""
@@ -257,25 +266,38 @@ class Models(Service):
             # Said at start, by name, in any case; callers may bring keys of their own.
             self._log.debug("nothing to load: {error}", error=error.message)
 
-    async def _load(self, local: Local) -> None:
+    async def _load(self, local: Local, section: str | None) -> None:
         began_s = self._world.clock.seconds()
+        without = WITHOUT.get(section or "", "calls go on without it")
+        self._note(section, f"loading: until then {without}")
         try:
             await self._engines.load(local)
         except ModelMissing as error:
             self._log.warn(
-                "model {model}: {error}; until then calls go on without it",
+                "model {model}: {error}; until then {without}",
                 model=local.model,
                 error=error.message,
+                without=without,
             )
+            self._note(section, f"missing: {without}; waav init fetches the model")
         except WaavError as error:
             self._log.error(
-                "model {model} cannot be used: {error}", model=local.model, error=error.message
+                "model {model} cannot be used: {error}; {without}",
+                model=local.model,
+                error=error.message,
+                without=without,
             )
+            self._note(section, f"broken: {without}; the log says why")
         else:
             took_s = self._world.clock.seconds() - began_s
             self._log.info(
                 "model {model} loaded in {seconds:.1f} s", model=local.model, seconds=took_s
             )
+            self._note(section, "ready")
+
+    def _note(self, section: str | None, state: str) -> None:
+        if section is not None:
+            self._world.optional_models[section] = state
 
     def stopService(self) -> Deferred[None]:
         """Wait for no model any longer."""

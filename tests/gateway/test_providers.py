@@ -14,6 +14,7 @@ class ProvidersTests(SynchronousTestCase):
     def test_who_can_do_what(self) -> None:
         """A client learns who can speak, who needs a key of its own, and whom the gateway prefers."""
         gateway = Gateway(without_key=("brook",), defaults=SpeechDefaults(tts_provider="acme"))
+        gateway.world.optional_models["noise_filter"] = "off: audio is not filtered"
         answer = gateway.client().request("GET", "/providers")
         self.assertEqual(answer.status, 200)
         self.assertEqual(
@@ -25,5 +26,6 @@ class ProvidersTests(SynchronousTestCase):
                     {"name": "brook", "title": "Brook", "aliases": [], "configured": False},
                 ],
                 "defaults": {"stt": "local", "tts": "acme"},
+                "models": {"noise_filter": "off: audio is not filtered"},
             },
         )

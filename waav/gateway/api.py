@@ -76,12 +76,13 @@ class Api:
 
     @app.route("/providers", methods=["GET"])
     def providers(self, request: GatewayRequest) -> bytes:
-        """Who can recognise and who can speak, who has a key here, and whom this gateway prefers."""
+        """Who can recognise and speak, who has a key here, whom this gateway prefers, which models it has."""
         registry = self._world.registry
         answer = {
             "stt": [self._about(one) for one in registry.listening()],
             "tts": [self._about(one) for one in registry.speaking()],
             "defaults": {"stt": self._defaults.stt_provider, "tts": self._defaults.tts_provider},
+            "models": self._world.optional_models,
         }
         return json_answer(request, 200, answer)
 

@@ -94,6 +94,8 @@ class World:
     turn: TurnSettings = TurnSettings()
     noise: NoiseSettings = NoiseSettings()
     models_path: str | None = None
+    optional_models: dict[str, str] = field(default_factory=dict)
+    """What became of the optional models, by their section of the configuration; no paths: anybody may read it."""
 
 
 class Outlet(Protocol):
