@@ -1,4 +1,4 @@
-"""A minute of bad manners against a daemon started here: what a gateway must survive without leaking or lying.
+"""Half a minute of bad manners against a daemon started here: what a gateway must survive without leaking or lying.
 
 Callers that behave badly configure, speak, clear, send audio and vanish at random moments, some with a reset.
 Callers that are careful meanwhile speak and clear at random moments and check what they get: after the answer to

@@ -20,12 +20,3 @@ class IProvider(Interface):
     speak = Attribute("callable(SpeakSettings, Account) -> Dialogue for synthesis, or None")
     voices = Attribute("callable(Account) -> VoiceList, or None")
     capabilities = Attribute("frozenset of words for the documentation table and /voices")
-
-
-class IAudioFilter(Interface):
-    """Something that changes a caller's audio before it is recognised."""
-
-    name = Attribute("as used in configuration")
-
-    def open(rate_hz: int) -> object:
-        """A filter for one stream: linear16 mono bytes in, linear16 mono bytes out, state kept inside."""

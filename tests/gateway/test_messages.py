@@ -456,7 +456,7 @@ class SpeakingTests(SynchronousTestCase):
                 (settings.model, settings.voice, settings.rate, settings.emotion),
                 (None, None, None, None),
             )
-            self.assertEqual((settings.wants_format, settings.wants_rate), (False, False))
+            self.assertFalse(settings.wants_format)
             self.assertEqual(
                 (found.pronunciations, found.dial_s, found.request_s), ((), None, None)
             )
@@ -509,7 +509,7 @@ class SpeakingTests(SynchronousTestCase):
         self.assertEqual(settings.format, AudioFormat("mulaw", 8000, 1))
         assert isinstance(settings.emotion, Emotion)
         self.assertEqual(settings.emotion.emotion, "happy")
-        self.assertEqual((settings.wants_format, settings.wants_rate), (True, True))
+        self.assertTrue(settings.wants_format)
         self.assertEqual((found.dial_s, found.request_s), (3.0, 20.0))
         self.assertEqual(found.pronunciations, (("nginx", "engine x"),))
 
@@ -528,9 +528,9 @@ class SpeakingTests(SynchronousTestCase):
         self.assertEqual((both.settings.voice, both.settings.rate), ("v", 3.0))
 
     def test_rate_in_the_name(self) -> None:
-        """A format name with a rate settles the rate; one without leaves it open."""
-        self.assertTrue(self.speaking(audio_format="pcm_16000").settings.wants_rate)
-        self.assertFalse(self.speaking(audio_format="pcm16").settings.wants_rate)
+        """A format name with a rate settles the rate; one without leaves the default."""
+        self.assertEqual(self.speaking(audio_format="pcm_16000").settings.format.rate_hz, 16000)
+        self.assertEqual(self.speaking(audio_format="pcm16").settings.format.rate_hz, 24000)
 
     def test_default_rate(self) -> None:
         """The operator's default rate is used where the caller names none."""

@@ -10,7 +10,6 @@ from waav.errors import ConfigError, ModelMissing
 from waav.models import noise
 from waav.models.settings import NoiseSettings
 from waav.models.vad import Samples
-from waav.speech.audio import AudioFormat
 
 KINDS = ("dtln", "deepfilternet")
 _loaded: dict[str, noise.Suppressor] = {}
@@ -178,12 +177,6 @@ class LoadingTests(SynchronousTestCase):
         """A filter nobody has is refused by name."""
         error = self.assertRaises(ConfigError, noise.local, NoiseSettings(engine="magic"))
         self.assertIn("magic", error.message)
-
-    def test_the_format(self) -> None:
-        """Both take and give 16 kHz linear16."""
-        for kind in KINDS:
-            fmt = noise.format_of(NoiseSettings(engine=kind))
-            self.assertEqual(fmt, AudioFormat("linear16", 16000))
 
     def test_closing_twice(self) -> None:
         """A stream's memory is given back once, whoever closes it."""

@@ -1,6 +1,7 @@
 """How to say it."""
 
 import json
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -8,13 +9,23 @@ from waav.errors import BadRequest
 from waav.speech.emotion import (
     EMOTIONS,
     STYLES,
-    emotion_fields,
     ignored,
     instruction,
     parse_emotion,
     phrase,
 )
 from waav.speech.provider import Emotion
+
+
+def emotion_fields(emotion: Emotion) -> dict[str, Any]:
+    """The fields that ``parse_emotion`` makes ``emotion`` of; for JSON."""
+    fields = {
+        "emotion": emotion.emotion,
+        "emotion_intensity": emotion.intensity,
+        "delivery_style": emotion.style,
+        "emotion_description": emotion.description,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 class ParseTests(SynchronousTestCase):

@@ -422,7 +422,6 @@ def decode_speaking(
         emotion=emotion,
         options=read.object("options") or {},
         wants_format=name is not None,
-        wants_rate=sample_rate is not None or _names_rate(name),
     )
     account = world.account(provider, own_key)
     return Speaking(
@@ -467,14 +466,6 @@ def _timeout(read: Fields, name: str) -> float | None:
     if seconds <= 0:
         read.wrong(name, "must be greater than 0")
     return min(seconds, TIMEOUT_MAX_S)
-
-
-def _names_rate(name: str | None) -> bool:
-    """Whether a format name like ``pcm_16000`` settles the rate."""
-    if name is None:
-        return False
-    low, high = (resolve(name, None, default_rate_hz=rate_hz) for rate_hz in (8000, 16000))
-    return low.rate_hz == high.rate_hz
 
 
 # What callers are sent.

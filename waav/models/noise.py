@@ -28,6 +28,8 @@ from waav.speech import wire
 from waav.speech.audio import AudioFormat
 
 FINISH: Final = "finish"
+FORMAT: Final = AudioFormat("linear16", RATE_HZ)
+"""What a conversation takes and gives: the same for both networks, who resample themselves."""
 _NOTHING: Final = np.zeros(0, np.float32)
 
 
@@ -280,11 +282,6 @@ class PassingThrough:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def format_of(settings: NoiseSettings) -> AudioFormat:
-    """The audio that a conversation takes and gives: the same for both networks, who resample themselves."""
-    return AudioFormat("linear16", RATE_HZ)
 
 
 def local(settings: NoiseSettings, folder: Path | None = None) -> wire.Local:

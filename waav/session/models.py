@@ -9,14 +9,9 @@ from waav.errors import ModelMissing
 from waav.links.engine import Conversation
 from waav.models import noise as noise_model
 from waav.models import turn as turn_model
-from waav.models.vad import RATE_HZ
 from waav.session.call import CallSettings, Listening, World
 from waav.session.timing import timing
 from waav.speech import wire
-from waav.speech.audio import AudioFormat
-
-# What every suppressor takes and gives.
-_NOISE_FORMAT = AudioFormat("linear16", RATE_HZ)
 
 
 def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
@@ -27,7 +22,7 @@ def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
     return {
         "local": noise_model.local(world.noise, _folder(world)),
         "source": settings.listening.settings.format,
-        "format": _NOISE_FORMAT,
+        "format": noise_model.FORMAT,
         "finish": noise_model.FINISH,
         "max_backlog_s": world.noise.max_backlog_ms / 1000,
         "is_asked": settings.noise_filter is True,

@@ -88,14 +88,10 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
-    """A piece of audio: whole samples when the format is raw.
-
-    ``heard_at`` is when it reached or leaves the gateway, in seconds of the reactor's monotonic clock.
-    """
+    """A piece of audio: whole samples when the format is raw."""
 
     format: AudioFormat
     data: bytes
-    heard_at: float = 0.0
 
     @property
     def duration_s(self) -> float | None:

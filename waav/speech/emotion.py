@@ -141,17 +141,6 @@ def parse_emotion(fields: Mapping[str, Any]) -> Emotion | None:
     return None if emotion == Emotion() else emotion
 
 
-def emotion_fields(emotion: Emotion) -> dict[str, Any]:
-    """The fields that ``parse_emotion`` makes ``emotion`` of; for JSON."""
-    fields = {
-        "emotion": emotion.emotion,
-        "emotion_intensity": emotion.intensity,
-        "delivery_style": emotion.style,
-        "emotion_description": emotion.description,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 def phrase(emotion: Emotion) -> str:
     """In words, as in "very happy, joyful, whispered"; a free description replaces the rest; "" for plain speech."""
     if emotion.description:

@@ -80,7 +80,7 @@ class SpeakSettings:
 
     ``format`` is the audio the caller wants, resolved; a dialogue asks its vendor for the nearest it has and
     labels what it delivers; the gateway converts the rest.
-    ``wants_format`` tells whether the caller named a format, ``wants_rate`` whether it named a rate.
+    ``wants_format`` tells whether the caller named a format.
     """
 
     provider: str
@@ -92,7 +92,6 @@ class SpeakSettings:
     emotion: Emotion | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     wants_format: bool = False
-    wants_rate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ async function call() {
         $("hangup").disabled = false;
         $("interrupt").disabled = false;
         resolve();
-      } else if (message.type === "error" && !isReady && message.code !== "model_missing") {
+      } else if (message.type === "error" && !isReady) {
         reject(new Error(message.message));
         socket.close(1000);
       }
