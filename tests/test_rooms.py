@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parent.parent
 ROWS = (
     ("errors", "secret", "settings", "tasks", "interfaces"),
-    ("speech",),
+    ("speech", "net"),
     ("models",),
     ("providers", "links"),
     ("registry",),
