@@ -27,6 +27,7 @@ from waav.gateway.caller import LIVEKIT_URL, Call, Caller
 from waav.gateway.calls import GOING_AWAY, Calls
 from waav.gateway.settings import WebSocketSettings
 from waav.gateway.slots import Slot
+from waav.net.frames import FrameLane
 from waav.session.call import Outlet, World
 from waav.session.session import Session
 from waav.tasks import Tasks
@@ -58,18 +59,13 @@ messages there are could keep everybody waiting for half a second."""
 IDLE: Final = "Connection closed due to inactivity"
 
 
-class VoiceProtocol(WebSocketServerProtocol):
+class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn contradicts itself
     """One connection to ``/ws``."""
 
     _log = Logger()
 
-    # On the class: Autobahn reads it before it copies its factory's options (performance.md, Nagle).
-    tcpNoDelay = True
-
     factory: "VoiceFactory"
     transport: Any  # a transport that is also a consumer and a producer
-    message_data: Any
-    current_frame: Any
     slot: Slot | None = None
     address: str = ""
 
@@ -176,7 +172,7 @@ class VoiceProtocol(WebSocketServerProtocol):
         if self._activity is not None:
             self._activity.heard()
         if len(data) <= PIECE_BYTES and not self._unread and not self._is_in_turn:
-            self._dataReceived(data)
+            super().dataReceived(data)
         else:
             self._take_turns(data)
 
@@ -187,31 +183,25 @@ class VoiceProtocol(WebSocketServerProtocol):
         if self._frames > FRAMES_MAX and not self.failedByMe:
             self._fail_connection(TOO_BIG, f"received more than {FRAMES_MAX} frames of one message")
 
-    def onMessageEnd(self) -> None:
-        """As Autobahn's, without the listeners that it notifies through Deferreds."""
-        pieces, self.message_data = self.message_data, None
-        if not self.failedByMe and self.state == self.STATE_OPEN and self._caller is not None:
-            payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self._caller.arrived(payload, self.message_is_binary)
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A message from the caller."""
+        if self.state == self.STATE_OPEN and self._caller is not None:
+            self._caller.arrived(payload, isBinary)
 
     def send_text(self, text: str) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
             # Vendors send halves of surrogate pairs; those are not UTF-8.
-            self.sendMessage(text.encode(errors="replace"))  # type: ignore[no-untyped-call]
+            self.sendMessage(text.encode(errors="replace"))
             if self._activity is not None:
                 self._activity.sent()
 
     def send_audio(self, data: bytes) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
-            self.sendMessage(data, isBinary=True)  # type: ignore[no-untyped-call]
+            self.sendMessage(data, True)
             if self._activity is not None:
                 self._activity.sent()
-
-    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Bytes to the caller. Nothing here is ever chopped, which is all that Autobahn's queue is for."""
-        self.transport.write(data)
 
     # Flow.
 
@@ -244,7 +234,7 @@ class VoiceProtocol(WebSocketServerProtocol):
         self._is_in_turn = True
         try:
             while self._unread and clock.seconds() < ends_at:
-                self._dataReceived(self._unread.popleft())
+                super().dataReceived(self._unread.popleft())
         finally:
             self._is_in_turn = False
         if self._unread:

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from waav import errors
 from waav.links.web import REFUSAL_BYTES, retry_after_s, said_in
+from waav.net.frames import FrameLane
 from waav.speech import wire
 
 MESSAGE_BYTES: Final = 16 * 1024 * 1024
@@ -47,26 +48,15 @@ class Owner(Protocol):
     def refusal(self, head: wire.Head, body: bytes) -> errors.ProviderError | None: ...
 
 
-class Socket(WebSocketClientProtocol):
+class Socket(FrameLane, WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn contradicts itself
     """One connection. All its timers are the owner's: Autobahn's own run on the process-wide reactor."""
 
     _log = Logger()
-
-    # Autobahn 26.10 reads this before it copies the factory's value: without it Nagle stays on.
-    tcpNoDelay = True
 
     transport: Any
     owner: Owner
     wall: Callable[[], float]
     _refused: errors.ProviderError | None = None
-
-    # Stock dataReceived builds coloured arguments for a debug line on every packet.
-    def dataReceived(self, data: bytes) -> None:
-        self._dataReceived(data)
-
-    # Nor on every frame that is sent. Nothing here is ever chopped, which is all that Autobahn's queue is for.
-    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        self.transport.write(data)
 
     def processHandshake(self) -> None:
         """Autobahn drops everything but the status of a refusal; the vendor's explanation is wanted."""
@@ -157,9 +147,9 @@ class Socket(WebSocketClientProtocol):
         if self.state != self.STATE_OPEN:
             return
         if isinstance(outgoing, bytes):
-            self.sendMessage(outgoing, True)  # type: ignore[no-untyped-call]
+            self.sendMessage(outgoing, True)
         elif isinstance(outgoing, str):
-            self.sendMessage(outgoing.encode(), False)  # type: ignore[no-untyped-call]
+            self.sendMessage(outgoing.encode(), False)
         else:
             raise TypeError(f"{self.owner.provider} put an HTTP request on a WebSocket")
 
