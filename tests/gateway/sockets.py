@@ -77,7 +77,7 @@ class Flow:
         client.transport.pauseProducing()
         sent = 0
         while call.told[-1] != ("pause",):
-            call.outlet.audio(sent.to_bytes(4, "big") * 4096)
+            call.outlet.audio([sent.to_bytes(4, "big") * 4096])
             sent += 1
             await soon()
             self.assertLess(sent, 5000)

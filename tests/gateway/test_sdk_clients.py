@@ -155,7 +155,7 @@ class SDKTests(SynchronousTestCase):
         visitor.send({"type": "speak", "text": "Hello", "flush": False, "emotion": "happy"})
         self.assertEqual(call.told[-1], ("say", "Hello", False, True))
         self.assertEqual(visitor.ask({"type": "ping"})["type"], "pong")
-        call.outlet.audio(b"\0\1")
+        call.outlet.audio([b"\0\1"])
         self.assertEqual(visitor.messages(), [b"\0\1"])
 
     def test_dashboard(self) -> None:

@@ -485,8 +485,8 @@ class TalkTests(SynchronousTestCase):
         """Speech and its completion come in the order the call gives them. (F-078, F-080)"""
         visitor = Desk().configured()
         outlet = call_of(visitor).outlet
-        outlet.audio(b"\1\1")
-        outlet.audio(b"\2\2")
+        outlet.audio([b"\1\1"])
+        outlet.audio([b"\2\2"])
         outlet.spoken_all()
         complete = {"type": "tts_playback_complete", "timestamp": 1_700_000_000_000}
         self.assertEqual(visitor.messages(), [b"\1\1", b"\2\2", complete])
@@ -766,7 +766,7 @@ class EndTests(SynchronousTestCase):
         visitor = Desk().configured()
         visitor.protocol.close(1000, "bye")
         self.assertEqual(visitor.messages(), [1000])
-        call_of(visitor).outlet.audio(b"\0\0")
+        call_of(visitor).outlet.audio([b"\0\0"])
         call_of(visitor).outlet.spoken_all()
         visitor.send(SPEAK)
         visitor.protocol.close(1000, "again")
@@ -872,7 +872,7 @@ class LogTests(SynchronousTestCase):
         outlet = call_of(visitor).outlet
         for _ in range(3000):
             visitor.send(bytes(640))
-            outlet.audio(bytes(480))
+            outlet.audio([bytes(480)])
         outlet.transcript(Transcript("HEARD", True))
         visitor.leave()
 

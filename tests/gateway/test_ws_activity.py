@@ -91,7 +91,7 @@ class IdleTests(SynchronousTestCase):
         assert visitor.call is not None
         for _ in range(5):
             visitor.desk.clock.advance(8.0)
-            visitor.call.outlet.audio(b"\0\0")
+            visitor.call.outlet.audio([b"\0\0"])
             visitor.desk.clock.advance(8.0)
             visitor.call.outlet.transcript(Transcript("a"))
         self.assertNotIn(1000, visitor.messages())

@@ -41,7 +41,7 @@ class SocketTests(Flow, SocketCase):
         self.assertEqual((await client.next())["timestamp"], 7)
         (call,) = self.opened
         self.assertEqual(call.told[-1], ("hear", b"\1\2" * 320))
-        call.outlet.audio(b"\3\4" * 240)
+        call.outlet.audio([b"\3\4" * 240])
         call.outlet.spoken_all()
         self.assertEqual(await client.next(), b"\3\4" * 240)
         self.assertEqual((await client.next())["type"], "tts_playback_complete")

@@ -22,7 +22,7 @@ class PlaybackTests(SynchronousTestCase):
     def hand_over(self, utterance: int, seconds: float) -> None:
         """Audio of that length, in pieces of 10 ms, all at once."""
         for _ in range(round(seconds * 100)):
-            self.playback.handed_over(utterance, 480, 0.01)
+            self.playback.handed_over(utterance, [bytes(480)], 0.01)
 
     def assert_locked_until(self, at: float) -> None:
         """It is locked until just before ``at``, and the end is told at ``at``, once."""
@@ -146,7 +146,7 @@ class PlaybackTests(SynchronousTestCase):
     def test_unknown_duration(self) -> None:
         """Audio whose length only a decoder could tell counts by its size, never as PCM (VM-05, D-43)."""
         self.playback.asked(1, True)
-        self.playback.handed_over(1, 8000, None)
+        self.playback.handed_over(1, [bytes(5000), bytes(3000)], None)
         self.playback.finished(1)
         self.assert_locked_until(1002)
 

@@ -53,8 +53,9 @@ class Caller:
     def transcript(self, transcript: Transcript) -> None:
         self._note("transcript", transcript)
 
-    def audio(self, data: bytes) -> None:
-        self._note("audio", data)
+    def audio(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            self._note("audio", frame)
 
     def spoken_all(self) -> None:
         self._note("spoken_all")
@@ -779,7 +780,7 @@ class SpeakTests(SessionCase):
         self.ready()
         self.session.say("Hello.")
         self.caller.on_call = lambda *what: self.session.hang_up()
-        self.mouth.speak(PCM24K, FRAME * 50)
+        self.mouth.speak(PCM24K, FRAME, FRAME * 50)
         self.assertEqual(self.caller.got, [("audio", FRAME)])
 
 

@@ -45,8 +45,8 @@ class Reader:
         self._wanted = text
         return self._complete
 
-    def audio(self, data: bytes) -> None:
-        self.heard += data
+    def audio(self, frames: list[bytes]) -> None:
+        self.heard += b"".join(frames)
 
     def spoken_all(self) -> None:
         self.spoken.callback(None)

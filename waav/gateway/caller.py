@@ -43,8 +43,8 @@ class Line(Protocol):
     def send_text(self, text: str) -> None:
         """Queue a message; dropped once the connection is closing."""
 
-    def send_audio(self, data: bytes) -> None:
-        """Queue speech; dropped once the connection is closing."""
+    def send_audio(self, frames: list[bytes]) -> None:
+        """Queue speech, each frame a message; dropped once the connection is closing."""
 
     def hold(self, is_held: bool) -> None:
         """Stop, or go on, reading from the caller."""
@@ -335,9 +335,9 @@ class Caller:
         """See ``Outlet``."""
         self._send(messages.stt_result(transcript))
 
-    def audio(self, data: bytes) -> None:
+    def audio(self, frames: list[bytes]) -> None:
         """See ``Outlet``."""
-        self._line.send_audio(data)
+        self._line.send_audio(frames)
 
     def spoken_all(self) -> None:
         """See ``Outlet``."""

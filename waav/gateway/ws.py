@@ -196,10 +196,10 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
             if self._activity is not None:
                 self._activity.sent()
 
-    def send_audio(self, data: bytes) -> None:
+    def send_audio(self, frames: list[bytes]) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
-            self.sendMessage(data, True)
+            self.send_binaries(frames)
             if self._activity is not None:
                 self._activity.sent()
 

@@ -26,6 +26,7 @@ class Shape:
         self._converter = None if converter.is_identity else converter
         self._chunker = Chunker(self.format) if is_cut else None
         self._stopwatch = None if self.format.is_raw else Stopwatch(self.format)
+        self._bytes_per_s = self.format.frame_bytes * self.format.rate_hz
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces that ``data`` completes."""
@@ -46,15 +47,21 @@ class Shape:
             return []
         return [data] if self._chunker is None else self._chunker.feed(data)
 
-    def duration_s(self, piece: bytes) -> float | None:
-        """How long ``piece``, the latest one, plays."""
+    def duration_s(self, frames: list[bytes]) -> float | None:
+        """How long ``frames``, the latest ones, play."""
         if self._stopwatch is None:
-            return self.format.duration_s(len(piece))
-        try:
-            return self._stopwatch.feed(piece)
-        except BadRequest:
-            # It was handed on as it came; only its length stays unknown.
-            return None
+            return sum(map(len, frames)) / self._bytes_per_s
+        total_s = 0.0
+        for frame in frames:
+            try:
+                duration_s = self._stopwatch.feed(frame)
+            except BadRequest:
+                # It was handed on as it came; only its length stays unknown.
+                return None
+            if duration_s is None:
+                return None
+            total_s += duration_s
+        return total_s
 
 
 def _reachable(source: AudioFormat, settings: SpeakSettings) -> AudioFormat:

@@ -21,7 +21,7 @@ from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
 from waav.graph.notes import Notes
 from waav.graph.shape import Shape
-from waav.graph.values import Broken, Complete, Piece, Say
+from waav.graph.values import Broken, Complete, Frames, Say
 from waav.links.dial import Link
 from waav.speech import wire
 from waav.speech.audio import AudioFrame
@@ -78,7 +78,7 @@ class _Entry:
 
 
 class Speak:
-    """Receives ``Say`` and ``wire.Clear``; emits ``Piece``, ``Broken`` and ``Complete``.
+    """Receives ``Say`` and ``wire.Clear``; emits ``Frames``, ``Broken`` and ``Complete``.
 
     Args:
         speaker: provider, settings and account.
@@ -279,23 +279,22 @@ class Speak:
         try:
             if shape is None or shape.source != frame.format:
                 shape = entry.shape = Shape(frame.format, self._speaker.settings, self._is_cut)
-            pieces = shape.feed(frame.data)
+            frames = shape.feed(frame.data)
         except WaavError as error:
             if self._link is not None:
                 self._link.send(wire.Clear())
             self._break(error)
             return
-        self._hand_on(entry, shape, pieces)
+        self._hand_on(entry, shape, frames)
 
-    def _hand_on(self, entry: _Entry, shape: Shape, pieces: list[bytes]) -> bool:
-        """Emit; whether anybody still wants the rest afterwards."""
+    def _hand_on(self, entry: _Entry, shape: Shape, frames: list[bytes]) -> bool:
+        """Emit; whether anybody still wants what comes afterwards."""
+        if not frames:
+            return True
         generation = self._generation
-        utterance = entry.utterances[0]
-        for piece in pieces:
-            self._emit(Piece(utterance, shape.format, piece, shape.duration_s(piece)))
-            if generation != self._generation:
-                return False
-        return True
+        duration_s = shape.duration_s(frames)
+        self._emit(Frames(entry.utterances[0], shape.format, frames, duration_s))
+        return generation == self._generation
 
     def _complete(self, entry: _Entry) -> None:
         shape = entry.shape

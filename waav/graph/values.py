@@ -22,15 +22,16 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some audio of an utterance, labelled with what it really is.
+class Frames:
+    """Some audio of an utterance, labelled with what it really is, in the pieces that the caller gets.
 
-    ``duration_s`` is None where only a decoder could tell.
+    All that one piece of the vendor's audio has become travels together: one value, and one write in the end.
+    ``duration_s`` is of all of it; None where only a decoder could tell.
     """
 
     utterance: int
     format: AudioFormat
-    data: bytes
+    frames: list[bytes]
     duration_s: float | None
 
 

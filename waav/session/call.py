@@ -104,8 +104,8 @@ class Outlet(Protocol):
     def transcript(self, transcript: Transcript) -> None:
         """Recognised text, in order."""
 
-    def audio(self, data: bytes) -> None:
-        """One piece of speech in the format of ``Speaking.settings.format``; 10 ms where it is raw."""
+    def audio(self, frames: list[bytes]) -> None:
+        """Some speech in the format of ``Speaking.settings.format``, in frames of 10 ms where it is raw."""
 
     def spoken_all(self) -> None:
         """One ``speak`` is complete: everything it had was handed over."""

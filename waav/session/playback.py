@@ -56,10 +56,10 @@ class Playback:
             self._last_progress = self._clock.seconds()
             self._watch()
 
-    def handed_over(self, utterance: int, size_bytes: int, duration_s: float | None) -> None:
-        """A piece of its audio went to the caller."""
+    def handed_over(self, utterance: int, frames: list[bytes], duration_s: float | None) -> None:
+        """Some of its audio went to the caller."""
         if duration_s is None:
-            duration_s = size_bytes * 8 / FALLBACK_BITS_PER_S
+            duration_s = sum(map(len, frames)) * 8 / FALLBACK_BITS_PER_S
         now = self._clock.seconds()
         self._playhead = max(self._playhead, now) + duration_s
         if self._waiting.get(utterance):

@@ -14,7 +14,7 @@ from waav.graph.kinds import KINDS
 from waav.graph.listen import Listen
 from waav.graph.templates import plain_call
 from waav.graph.turns import Turns
-from waav.graph.values import Broken, Complete, Piece, Say
+from waav.graph.values import Broken, Complete, Frames, Say
 from waav.session.call import CallSettings, Outlet, World
 from waav.session.figures import Figures
 from waav.session.models import converse, noise_config, turns_config
@@ -189,11 +189,10 @@ class Call:
         if self._is_over:
             return
         match value:
-            case Piece():
-                size = len(value.data)
-                self._playback.handed_over(value.utterance, size, value.duration_s)
-                self._figures.spoken_s += value.duration_s or 0.0
-                self._tell(self._outlet.audio, value.data)
+            case Frames(utterance, _, frames, duration_s):
+                self._playback.handed_over(utterance, frames, duration_s)
+                self._figures.spoken_s += duration_s or 0.0
+                self._tell(self._outlet.audio, frames)
             case Complete(utterance):
                 self._playback.finished(utterance)
                 self._tell(self._outlet.spoken_all)

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from waav.errors import WaavError, WireError
 from waav.graph.build import Surroundings
 from waav.graph.speak import Speak
-from waav.graph.values import Broken, Complete, Piece, Say
+from waav.graph.values import Broken, Complete, Frames, Say
 from waav.session.call import Speaking, World
 from waav.session.models import converse
 from waav.speech.audio import AudioFormat
@@ -95,11 +95,12 @@ class Synthesis:
 
     def _receive(self, value: Any) -> None:
         match value:
-            case Piece():
+            case Frames():
                 if not self._has_started:
                     self._has_started = True
                     self._on_start(value.format)
-                self._on_audio(value.data)
+                for data in value.frames:
+                    self._on_audio(data)
             case Broken(_, error):
                 self._error = error
             case Complete():
