@@ -37,6 +37,7 @@ from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.links.files import FileStore
 from waav.links.store import MemoryStore, Store
+from waav.ops.garbage import Settled
 from waav.ops.logs import LineObserver
 from waav.registry import Registry
 from waav.session.call import World
@@ -193,6 +194,7 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
     for service in (
         Outside(dialler),
         Models(engines, world, config.audio),
+        Settled(reactor),
         timers(store, config.cache.sweep_seconds, reactor),
         Sessions(reactor, calls, voice.tasks, config.server.drain_s),
         *(

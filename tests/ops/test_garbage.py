@@ -1,0 +1,40 @@
+"""What start-up made is not in the way of calls."""
+
+import gc
+import weakref
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from waav.ops.garbage import SETTLED_S, Settled
+
+
+class Thing:
+    """Can be part of a cycle."""
+
+    me: "Thing"
+
+
+class SettledTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.settled = Settled(self.clock)
+
+    def test_once(self) -> None:
+        """Garbage of the start is thrown away, and what is left is not looked at by later collections."""
+        self.settled.startService()
+        thing = Thing()
+        thing.me = thing
+        kept = Thing()
+        gone = weakref.ref(thing)
+        del thing
+        self.clock.advance(SETTLED_S)
+        self.assertIsNone(gone())
+        self.assertNotIn(id(kept), {id(one) for one in gc.get_objects()})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop(self) -> None:
+        """A gateway that stops before leaves no timer behind."""
+        self.settled.startService()
+        self.settled.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
