@@ -76,6 +76,7 @@ class Surroundings:
         on_audio: receives what reaches the node ``audio_output``.
         count: adds to one of the figures of the call, by name.
         warn: told of what the caller asked for and does not get; the call goes on.
+        took: told how long ``first_audio`` of an utterance took, in seconds.
         stream_id: for log lines.
     """
 
@@ -87,6 +88,7 @@ class Surroundings:
     on_audio: Emit
     count: Callable[[str, int], None]
     warn: Callable[[WaavError], None]
+    took: Callable[[str, float], None] = lambda name, seconds: None
     stream_id: str = ""
 
 

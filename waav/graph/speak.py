@@ -69,6 +69,7 @@ class _Entry:
         self.texts = [text]
         self.is_protected = say.is_protected
         self.pieces: deque[str] | None = None  # what is left to ask for, once its turn has come
+        self.asked_at: float | None = None  # when the first of them was asked for
         self.shape: Shape | None = None
 
     @property
@@ -250,12 +251,15 @@ class Speak:
             return self._link is not None
         if entry.shape is not None and not self._hand_on(entry, entry.shape, entry.shape.restart()):
             return True
+        if entry.asked_at is None:
+            entry.asked_at = self._surroundings.clock.seconds()
         self._request(self._link, entry.pieces.popleft())
         return True
 
     def _request(self, link: Link, text: str) -> None:
         generation = self._generation
         self._is_in_flight = True
+        self._surroundings.count("characters", len(text))
         try:
             link.send(wire.Speak(text))
             # A link may answer from memory before ``send`` returns.
@@ -276,6 +280,9 @@ class Speak:
         entry = self._current
         assert entry is not None
         shape = entry.shape
+        if shape is None and entry.asked_at is not None:
+            took_s = self._surroundings.clock.seconds() - entry.asked_at
+            self._surroundings.took("first_audio", took_s)
         try:
             if shape is None or shape.source != frame.format:
                 shape = entry.shape = Shape(frame.format, self._speaker.settings, self._is_cut)

@@ -10,6 +10,7 @@ from waav.links.dial import Dialler
 from waav.models.settings import NoiseSettings, TurnSettings
 from waav.registry import Registry
 from waav.secret import Secret
+from waav.session.ledger import Ledger
 from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 from waav.speech.wire import Transcript
@@ -94,6 +95,7 @@ class World:
     turn: TurnSettings = TurnSettings()
     noise: NoiseSettings = NoiseSettings()
     models_path: str | None = None
+    ledger: Ledger = Ledger()
     optional_models: dict[str, str] = field(default_factory=dict)
     """What became of the optional models, by their section of the configuration; no paths: anybody may read it."""
 

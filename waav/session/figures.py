@@ -37,7 +37,7 @@ class Figures:
 
     Names of counts: ``results``, ``finals``, ``forced_<method>`` (ends of turns by our own timing),
     ``duplicates`` (repeated ends of turns that were dropped), ``suppressed`` (results during protected speech),
-    ``utterances``, ``cleared``, ``clears_refused``, ``reconnects`` (of the recogniser), ``errors``,
+    ``utterances``, ``characters`` (asked to be spoken, from the cache too), ``cleared``, ``clears_refused``, ``reconnects`` (of the recogniser), ``errors``,
     ``dropped`` (the caller's audio nobody could take), ``late`` (speech nobody wanted any more) and
     ``unfiltered_ms`` (audio that the noise filter let pass).
     """

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from waav.errors import BadRequest, ProviderError, WaavError
-from waav.graph.build import Surroundings, build
+from waav.graph.build import Emit, Surroundings, build
 from waav.graph.definition import Definition
 from waav.graph.gate import Gate
 from waav.graph.kinds import KINDS
@@ -15,8 +15,9 @@ from waav.graph.listen import Listen
 from waav.graph.templates import plain_call
 from waav.graph.turns import Turns
 from waav.graph.values import Broken, Complete, Frames, Say
-from waav.session.call import CallSettings, Outlet, World
+from waav.session.call import CallSettings, Listening, Outlet, Speaking, World
 from waav.session.figures import Figures
+from waav.session.ledger import SPEAKING
 from waav.session.models import converse, noise_config, turns_config
 from waav.session.playback import Playback
 from waav.speech import wire
@@ -43,7 +44,11 @@ class Call:
         self._settings = settings
         self._outlet = outlet
         self._figures = figures
+        self._clock = world.clock
+        self._ledger = world.ledger
+        self._written: dict[str, float] = {}  # counts that the ledger knows
         self._heard_bytes = 0
+        self._heard_from: float | None = None  # while no text has been recognised
         self._utterances = 0
         self._is_over = False
         self._is_congested = False
@@ -58,13 +63,12 @@ class Call:
             on_audio=self._on_audio,
             count=figures.add,
             warn=self._warn,
+            took=partial(self._took, settings.speaking),
             stream_id=settings.stream_id,
         )
         definition = _definition(world, settings, self._is_locked)
         self._graph = build(definition, KINDS, surroundings)
-        self._audio_in = (
-            self._graph.entry("audio_input") if settings.listening is not None else None
-        )
+        self._audio_in: Emit | None = self._first_audio if settings.listening is not None else None
         self._text_in = self._graph.entry("text_input") if settings.speaking is not None else None
 
     @property
@@ -80,6 +84,7 @@ class Call:
 
     async def start(self) -> None:
         """Connect everything at the same time; returns when all of it is ready."""
+        self._written = self._counts()
         await self._graph.start()
         if self._settings.listening is not None:
             listen = self._graph.node("listen")
@@ -105,8 +110,8 @@ class Call:
                 self._congested(False)
             self._is_over = True
             if self._settings.listening is not None:
-                seconds = self._settings.listening.settings.format.duration_s(self._heard_bytes)
-                self._figures.heard_s += seconds or 0.0
+                self._figures.heard_s += self._heard_s
+            self._write_down()
 
     def hear(self, data: bytes) -> None:
         """Audio of the caller."""
@@ -166,6 +171,42 @@ class Call:
         """The caller's connection takes more."""
         self._graph.resume()
 
+    # Figures of the process.
+
+    def _first_audio(self, data: bytes) -> None:
+        """The first of the caller's audio; the rest goes straight into the graph."""
+        into = self._audio_in = self._graph.entry("audio_input")
+        self._heard_from = self._clock.seconds()
+        into(data)
+
+    @property
+    def _heard_s(self) -> float:
+        """Audio of the caller under this config."""
+        listening = self._settings.listening
+        if listening is None:
+            return 0.0
+        return listening.settings.format.duration_s(self._heard_bytes) or 0.0
+
+    def _counts(self) -> dict[str, float]:
+        return {
+            **self._figures.counts,
+            "heard_s": self._heard_s,
+            "spoken_s": self._figures.spoken_s,
+        }
+
+    def _write_down(self) -> None:
+        """What has come since the last time: at the end of turns and utterances, never for a frame."""
+        before, self._written = self._written, self._counts()
+        for name, number in self._written.items():
+            half = self._settings.speaking if name in SPEAKING else self._settings.listening
+            more = number - before.get(name, 0)
+            if half is not None and more > 0:
+                self._ledger.count(half.provider.name, name, more)
+
+    def _took(self, half: Listening | Speaking | None, name: str, seconds: float) -> None:
+        if half is not None:
+            self._ledger.took(half.provider.name, name, seconds)
+
     # What comes out of the graph.
 
     def _on_text(self, value: Any) -> None:
@@ -174,8 +215,16 @@ class Call:
         match value:
             case wire.Transcript():
                 self._figures.add("results")
+                if self._heard_from is not None and value.text:
+                    self._took(
+                        self._settings.listening,
+                        "first_result",
+                        self._clock.seconds() - self._heard_from,
+                    )
+                    self._heard_from = None
                 if value.is_final:
                     self._figures.add("finals")
+                    self._write_down()
                 self._tell(self._outlet.transcript, value)
             case wire.Failed(error):
                 self._stt_error(error)
@@ -195,12 +244,17 @@ class Call:
                 self._tell(self._outlet.audio, frames)
             case Complete(utterance):
                 self._playback.finished(utterance)
+                self._write_down()
                 self._tell(self._outlet.spoken_all)
             case Broken(utterance, error):
                 self._playback.failed(utterance)
+                if self._settings.speaking is not None:
+                    self._ledger.error(self._settings.speaking.provider.name, "tts", error.code)
                 self._error(f"TTS error: {error.message}", error.code)
 
     def _stt_error(self, error: ProviderError) -> None:
+        if self._settings.listening is not None:
+            self._ledger.error(self._settings.listening.provider.name, "stt", error.code)
         self._error(f"STT streaming error: {error.message}", error.code)
 
     def _congested(self, is_full: bool) -> None:

@@ -212,6 +212,7 @@ class Session:
 
     def _log_start(self, settings: CallSettings) -> None:
         self._stream_id = settings.stream_id
+        self._world.ledger.configured(_name(settings.listening), _name(settings.speaking))
         self._log.info(
             "{stream_id}: ready, listening with {ears}, speaking with {mouth}",
             stream_id=settings.stream_id,
@@ -224,10 +225,12 @@ class Session:
         if self._stream_id is None:
             return
         figures = self.figures
+        seconds = self._world.clock.seconds() - figures.started_at
+        self._world.ledger.ended(seconds)
         self._log.info(
             "{stream_id}: ended after {seconds:.1f}s, heard {heard:.1f}s, spoke {spoken:.1f}s {counts}",
             stream_id=self._stream_id,
-            seconds=self._world.clock.seconds() - figures.started_at,
+            seconds=seconds,
             heard=figures.heard_s,
             spoken=figures.spoken_s,
             counts=str(figures),

@@ -51,6 +51,8 @@ class Synthesis:
         on_start: Callable[[AudioFormat], None],
     ) -> None:
         self._provider = speaking.provider.name
+        self._ledger = world.ledger
+        self._spoken_s = 0.0
         self._on_audio = on_audio
         self._on_start = on_start
         self._has_started = False
@@ -65,8 +67,9 @@ class Synthesis:
                 congested=lambda is_full: None,
                 on_text=lambda value: None,
                 on_audio=lambda value: None,
-                count=lambda name, number: None,
+                count=partial(world.ledger.count, self._provider),
                 warn=lambda error: None,
+                took=partial(world.ledger.took, self._provider),
             ),
             self._receive,
             is_cut=False,
@@ -84,11 +87,16 @@ class Synthesis:
     async def _run(self, text: str) -> None:
         try:
             await self._node.start()
+            self._ledger.count(self._provider, "utterances", 1)
             self._node.receive(Say(1, text))
             await self._ended
-        except Exception:
+        except Exception as error:
+            if isinstance(error, WaavError):
+                self._ledger.error(self._provider, "tts", error.code)
             await self._node.stop(at_once=True)
             raise
+        finally:
+            self._ledger.count(self._provider, "spoken_s", self._spoken_s)
         # Nothing more is wanted, but the link may have work of its own left, such as keeping the answer. It is
         # bounded and never fails.
         self._closing = self._node.stop(at_once=False)
@@ -99,6 +107,7 @@ class Synthesis:
                 if not self._has_started:
                     self._has_started = True
                     self._on_start(value.format)
+                self._spoken_s += value.duration_s or 0.0
                 for data in value.frames:
                     self._on_audio(data)
             case Broken(_, error):
