@@ -5,7 +5,7 @@ as few steps as Python allows. All else goes to Autobahn as it came: the handsha
 compressed and oversized frames, everything that breaks the protocol. So Autobahn alone decides about errors,
 limits and closing.
 
-Autobahn's ``trafficStats`` count only what passes through Autobahn.
+Autobahn's ``trafficStats`` count neither what the lane reads nor what it writes.
 """
 
 from os import urandom
@@ -55,8 +55,10 @@ _next_key = _Keys().next
 class FrameLane:
     """Put in front of Autobahn's ``WebSocketServerProtocol`` or ``WebSocketClientProtocol`` among the bases.
 
-    The application sees no difference, but that functions registered for Autobahn's signal ``message`` are not
-    called. ``frame`` and ``send_binaries`` are this class's own.
+    The application sees no difference, with three exceptions: functions registered for Autobahn's signal ``message``
+    are not called; the steps on the way to ``onMessage`` (``onMessageBegin`` and the like) are called for messages
+    that came through Autobahn only; Autobahn's options are read once, when the connection opens. ``frame`` and
+    ``send_binaries`` are this class's own.
     """
 
     # Autobahn's, which has no annotations.
@@ -72,6 +74,8 @@ class FrameLane:
     send_state: int
     failedByMe: bool
     autoPingTimeoutCall: Any
+    trackedTimings: Any
+    logOctets: bool
     STATE_OPEN: int
     SEND_STATE_GROUND: int
 
@@ -92,7 +96,7 @@ class FrameLane:
         limits = (LARGEST_BYTES, lane.maxFramePayloadSize, lane.maxMessagePayloadSize)
         self._limit = min(limit for limit in limits if limit > 0)
         is_plain = bool(lane.applyMask and lane.utf8validateIncoming and not lane.logFrames)
-        is_plain = is_plain and lane.trackedTimings is None and not lane.logOctets
+        is_plain = is_plain and self.trackedTimings is None and not self.logOctets
         self._can_read = is_plain
         is_masked = lane.maskServerFrames if is_server else lane.maskClientFrames
         self._can_write = (
@@ -180,13 +184,11 @@ class FrameLane:
                     break
             at = stop
             self.onMessage(payload, opcode == _BINARY)
-            if not self._can_read:
-                break
         if at == end:
             return
         data = data[at:]
         # A frame may wait here for one more read; should that not complete it, Autobahn takes it in bit by bit.
-        if was_waiting or not self._is_incomplete(data):
+        if (was_waiting and not at) or not self._is_incomplete(data):
             self._to_autobahn(data)
         else:
             self._rest = data
@@ -217,6 +219,8 @@ class FrameLane:
 
     def onMessageEnd(self) -> None:
         """A message that came through Autobahn; its listeners, told through Deferreds, are left out."""
+        if self.trackedTimings is not None and not self.failedByMe:
+            self.trackedTimings.track("onMessage")
         pieces, self.message_data = self.message_data, None
         if not self.failedByMe:
             self.onMessage(b"".join(pieces), self.message_is_binary)
@@ -279,7 +283,7 @@ class FrameLane:
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Autobahn's: write; as it does, but without building the arguments of a debug line first."""
-        if sync or chopsize or self.send_queue:
+        if sync or chopsize or self.send_queue or self.logOctets:
             super().sendData(data, sync, chopsize)  # type: ignore[misc]
         else:
             self.transport.write(data)
