@@ -4,7 +4,7 @@ a WebSocket (contract 7.2 and 14)."""
 # mypy: allow-untyped-calls
 # Our requests and channels inherit from classes of twisted.web that have no annotations.
 
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
@@ -16,10 +16,17 @@ from waav.gateway.answers import empty_answer, text_answer, whole_seconds
 from waav.gateway.calls import ShuttingDown
 from waav.gateway.cors import Cors
 from waav.gateway.request import GatewayRequest
-from waav.gateway.slots import Slots
+from waav.gateway.slots import AtCapacity, Slot
 from waav.gateway.ws import VoiceFactory
 
 _VERSION: Final = "13"  # RFC 6455 4.4: the only one there is
+
+
+class Admission(Protocol):
+    """Counts who is in: ``Slots``, or what several processes count with."""
+
+    def take(self, address: str) -> Slot:
+        """Count one more connection, or raise ``TooMany`` and count nothing."""
 
 
 @implementer(IResource)
@@ -31,10 +38,11 @@ class Door:
 
     isLeaf = True
 
-    def __init__(self, factory: VoiceFactory, slots: Slots, cors: Cors) -> None:
+    def __init__(self, factory: VoiceFactory, slots: Admission, cors: Cors) -> None:
         self._factory = factory
         self._slots = slots
         self._cors = cors
+        self._refused = factory.calls.figures.refused
 
     def render(self, request: GatewayRequest) -> bytes | int:
         refusal = self._refusal(request)
@@ -44,6 +52,7 @@ class Door:
         try:
             slot = self._slots.take(address)
         except TooMany as error:
+            self._refused["total" if isinstance(error, AtCapacity) else "address"] += 1
             request.setHeader("retry-after", str(whole_seconds(error.retry_after_s)))
             return text_answer(request, error.status, error.message)
         try:
@@ -75,6 +84,7 @@ class Door:
         if not self._cors.may_upgrade(request.getHeader("origin")):
             return text_answer(request, 403, "Origin not allowed")
         if not self._factory.calls.is_open:
+            self._refused["shutdown"] += 1
             error = ShuttingDown()
             return text_answer(request, error.status, error.message)
         return None

@@ -1,6 +1,7 @@
 """The HTTP side of the gateway: everything that answers on its port."""
 
 from io import BytesIO
+from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -14,16 +15,27 @@ from waav.gateway.api import Api
 from waav.gateway.channel import Channel
 from waav.gateway.console import Console, load
 from waav.gateway.cors import Cors
-from waav.gateway.door import Door
+from waav.gateway.door import Admission, Door
+from waav.gateway.figures import ConnectionFigures
 from waav.gateway.headers import SECURITY
 from waav.gateway.limiter import OFF_FROM, Limiter
 from waav.gateway.request import GatewayRequest
 from waav.gateway.settings import ConsoleSettings, SecuritySettings, SpeechDefaults
-from waav.gateway.slots import Slots
 from waav.gateway.speak import Begin
 from waav.gateway.ws import VoiceFactory
 from waav.session.call import World
 from waav.session.synthesis import synthesize
+
+
+class RateLimit(Protocol):
+    """Says how often one caller may ask: ``Limiter``, or one that several processes share."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is limited at all."""
+
+    def take(self, key: str) -> float:
+        """Ask for one request: 0.0, or the seconds until one would be let through."""
 
 
 class GatewaySite(Site):
@@ -34,6 +46,10 @@ class GatewaySite(Site):
     Args:
         rest: the routes, a Klein resource.
         children: resources by the first part of the path, which they get to themselves.
+        limiter: how often callers may ask; None: as ``security`` says, in this process.
+
+    Attributes:
+        figures: what is counted of requests.
     """
 
     protocol = Channel  # type: ignore[assignment]  # itself: nothing here switches to HTTP/2
@@ -46,6 +62,7 @@ class GatewaySite(Site):
         security: SecuritySettings,
         rest: IResource,
         children: dict[bytes, IResource],
+        limiter: RateLimit | None = None,
     ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             rest, reactor=reactor, parsePOSTFormSubmission=False
@@ -53,10 +70,11 @@ class GatewaySite(Site):
         self._rest = rest
         self.addresses = Addresses(security.trusted_proxies)
         self.cors = Cors(security.cors_allowed_origins)
-        self.limiter = Limiter(
+        self.limiter: RateLimit = limiter or Limiter(
             reactor, security.rate_limit_requests_per_second, security.rate_limit_burst_size
         )
         self.max_body_bytes = security.max_body_bytes
+        self.figures = ConnectionFigures()
         self._children = children
         if not self.limiter.is_on:
             self._log.warn(
@@ -99,20 +117,27 @@ def build_site(
     defaults: SpeechDefaults,
     console: ConsoleSettings,
     voice_factory: VoiceFactory,
-    slots: Slots,
+    slots: Admission,
     *,
+    metrics: IResource | None = None,
     begin: Begin = synthesize,
+    limiter: RateLimit | None = None,
 ) -> GatewaySite:
     """Everything on the port, put together; listens to nothing itself.
 
     Args:
+        metrics: what answers at ``/metrics``; None: nothing does.
         begin: how ``POST /speak`` starts a synthesis.
+        limiter: see ``GatewaySite``.
     """
     rest = Api(world, defaults, voice_factory.calls, begin).app.resource()
     children: dict[bytes, IResource] = {}
-    site = GatewaySite(reactor, security, rest, children)
+    site = GatewaySite(reactor, security, rest, children, limiter)
+    site.figures = voice_factory.calls.figures
     voice_factory.headers.update(SECURITY)
     children[b"ws"] = Door(voice_factory, slots, site.cors)
     if console.enabled:
         children[b"console"] = Console(load())
+    if metrics is not None:
+        children[b"metrics"] = metrics
     return site

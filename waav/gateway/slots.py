@@ -1,9 +1,11 @@
 """How many connections there may be, in all and from one address (contract 7.2, S-LIM).
 
-Checking and counting are one step, so the limits hold however many callers come at once. The limits are per
-process.
+Checking and counting are one step, so the limits hold however many callers come at once. Here one process counts;
+``waav.gateway.shared`` does it for several.
 """
 
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -23,17 +25,16 @@ class AtCapacity(TooMany):
 class Slot:
     """One counted connection. Give it back with ``release``; more than once does no harm."""
 
-    __slots__ = ("_key", "_slots")
+    __slots__ = ("_give_back",)
 
-    def __init__(self, slots: "Slots", key: str) -> None:
-        self._slots: Slots | None = slots
-        self._key = key
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
 
     def release(self) -> None:
         """The connection is gone and cleaned up."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots._release(self._key)
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
 
 
 class Slots:
@@ -74,7 +75,7 @@ class Slots:
             raise TooMany(TOO_MANY_FROM_ADDRESS)
         self._counts[key] = count + 1
         self._total += 1
-        return Slot(self, key)
+        return Slot(partial(self._release, key))
 
     def _release(self, key: str) -> None:
         self._total -= 1
