@@ -90,6 +90,7 @@ class Api:
     async def speak(self, request: GatewayRequest) -> bytes | None:
         """A text as audio."""
         if not self._calls.is_open:
+            self._calls.figures.refused["shutdown"] += 1
             raise ShuttingDown()
         text, speaking = decode_body(
             _json(request), self._world, self._defaults, _header_key(request)

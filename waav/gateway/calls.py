@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from waav.errors import WaavError
+from waav.gateway.figures import ConnectionFigures
 
 GOING_AWAY: Final = 1001
 """WebSocket close code: the server is shutting down."""
@@ -30,11 +31,16 @@ class Connection(Protocol):
 
 
 class Calls:
-    """Knows every live connection until it has been cleaned up."""
+    """Knows every live connection until it has been cleaned up.
+
+    Attributes:
+        figures: what is counted of them.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._live: set[Connection] = set()
+        self._live: dict[Connection, str] = {}  # and by which route it came
+        self.figures = ConnectionFigures()
         self._is_open = True
         self._limit: IDelayedCall | None = None
         self._waiters: list[Deferred[None]] = []
@@ -49,13 +55,16 @@ class Calls:
         """Whether new connections are welcome."""
         return self._is_open
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Connection, route: str = "ws") -> None:
         """A connection was accepted."""
-        self._live.add(connection)
+        self._live[connection] = route
+        self.figures.opened[route] += 1
 
-    def remove(self, connection: Connection) -> None:
-        """A connection is gone and cleaned up; unknown ones are ignored."""
-        self._live.discard(connection)
+    def remove(self, connection: Connection, why: str = "lost") -> None:
+        """A connection is gone and cleaned up; unknown ones are ignored. See ``ConnectionFigures.closed``."""
+        route = self._live.pop(connection, None)
+        if route is not None:
+            self.figures.closed[route, why] += 1
         if not self._live:
             self._all_gone()
 

@@ -92,6 +92,7 @@ class GatewayRequest(Request):
         wait_s = self._gateway.limiter.take(counted_as(self.client_address))
         if wait_s <= 0.0:
             return False
+        self._gateway.figures.refused["rate"] += 1
         seconds = str(whole_seconds(wait_s))
         self.setHeader("retry-after", seconds)
         self.setHeader("x-ratelimit-after", seconds)
@@ -165,6 +166,7 @@ class GatewayRequest(Request):
         if self._is_logged:
             return
         self._is_logged = True
+        self._gateway.figures.answered[status] += 1
         duration_ms = (self._gateway.reactor.seconds() - self._began_at) * 1000.0
         self._log.info(
             "{method} {path} {status} in {duration_ms:.1f} ms{remark}",

@@ -147,7 +147,7 @@ class Delivery:
             Cancelling stops the synthesis.
         """
         self._name = speaking.provider.name
-        self._calls.add(self)
+        self._calls.add(self, "speak")
         self._request.notifyFinish().addBoth(self._finished)
         try:
             self._synthesis = begin(world, speaking, text, self._audio, self._starts)
@@ -182,10 +182,12 @@ class Delivery:
 
     def _finished(self, result: object) -> None:
         """Nothing more will be written, or nobody is there to read it."""
-        if self._calls.is_open or isinstance(result, Failure):
-            self._calls.remove(self)
+        if isinstance(result, Failure):
+            self._calls.remove(self, "lost")
+        elif self._calls.is_open:
+            self._calls.remove(self, "caller")
         else:
-            self._clock.callLater(LEAVE_S, self._calls.remove, self)
+            self._clock.callLater(LEAVE_S, self._calls.remove, self, "caller")
 
     def pauseProducing(self) -> None:
         self._is_paused = True

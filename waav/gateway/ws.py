@@ -74,6 +74,7 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
     _abort_timer: IDelayedCall | None = None
     _next_turn: IDelayedCall | None = None
     _is_full = _is_held = _is_in_turn = False
+    _why = ""  # it ends, for the figures; the first reason counts
     _frames = 0  # of the message that is coming in
 
     # Coming and going.
@@ -103,12 +104,14 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
 
     def onCloseFrame(self, code: int, reasonRaw: bytes) -> bool | None:
         """The caller says goodbye. What he does not take now is not held for him for ever."""
+        self._why = self._why or "caller"
         result: bool | None = super().onCloseFrame(code, reasonRaw)
         self._gone_within(DRAIN_S)
         return result
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye; nothing is sent or carried out afterwards."""
+        self._why = self._why or ("shutdown" if code == GOING_AWAY else "error")
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(reason, 123), isReply=False)
             self._closing()
@@ -145,19 +148,22 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
         finally:
             if self.slot is not None:
                 self.slot.release()
-            self.factory.calls.remove(self)
+            self.factory.calls.remove(self, self._why or "lost")
 
     def idle(self) -> None:
         """Nothing has passed for too long."""
+        self._why = "idle"
         self.send_text(messages.error(IDLE, "idle"))
         self.close(NORMAL, IDLE)
 
     def dead(self) -> None:
         """Pings go unanswered."""
+        self._why = "no_pong"
         self.close(GOING_AWAY, "no answer to pings")
 
     def _fail_connection(self, code: int = GOING_AWAY, reason: str = "going away") -> None:
         """He broke the protocol or its limits: tell him in words too, then the close frame with its code."""
+        self._why = self._why or "violation"
         if self.state == self.STATE_OPEN:
             self.send_text(messages.error(f"WebSocket error: {reason}", "websocket_error"))
             super()._fail_connection(code, reason)
