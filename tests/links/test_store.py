@@ -3,13 +3,16 @@
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import DeferredList, gatherResults
 from twisted.internet.task import Clock
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import globalLogPublisher
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -323,3 +326,76 @@ class FileStoreTests(Contract, FileCase):
         error = self.assertRaises(ConfigError, self.build)
         self.assertEqual(error.path, "cache.path")
         self.assertIn(str(self.path), str(error))
+
+
+WRITER = """\
+import sys, time
+from pathlib import Path
+from waav.links.files import Folder
+path, number = Path(sys.argv[1]), int(sys.argv[2])
+folder = Folder(path, 100_000, time.time, max_entries=60, is_shared=True)
+for i in range(150):
+    folder.write(f"{number * 1000 + i:064x}", b"x" * (1000 if number else 2500), 1000.0)
+    folder.write(f"{i:064x}", b"y" * 500, 1000.0)
+    folder.has(f"{i:064x}")
+    if i % 10 == number:
+        folder.remove(f"{i - 5:064x}")
+"""
+"""Writes entries of its own and some that others write too, and deletes a few."""
+
+
+class SharedFileStoreTests(Contract, FileCase):
+    """A folder that several processes use."""
+
+    def build(self, **settings: Any) -> FileStore:
+        entries = settings.pop("entries", None)
+        settings.setdefault("path", str(self.path))
+        return FileStore(
+            reactor,
+            self.pool,
+            CacheSettings(**settings),
+            lambda: self.now,
+            max_entries=entries,
+            is_shared=True,
+        )
+
+    async def test_what_another_worker_kept(self) -> None:
+        """Speech that one worker had synthesised is a hit in the next; sizes are those of all together."""
+        one, other = self.build(), self.build()
+        await one.put("a", b"speech")
+        self.assertEqual(await other.get("a"), b"speech")
+        self.assertEqual(other.figures, replace(other.figures, entries=1, sets=0, hits=1))
+        self.assertEqual(one.figures.size_bytes, other.figures.size_bytes)
+        await other.delete("a")
+        self.assertEqual((one.figures.entries, one.figures.size_bytes), (0, 0))
+
+    async def test_limits_are_those_of_all_together(self) -> None:
+        """However many workers write, the limit is not multiplied; entries are limited like bytes."""
+        one, other = (self.build(max_disk_bytes=10_000, entries=6) for _ in range(2))
+        for i in range(8):
+            self.pass_time(10)
+            await one.put(f"one {i}", b"x" * 1000)
+            await other.put(f"other {i}", b"x" * 1000)
+            taken = [path.stat().st_size for path in self.files() if path.name != ".tally"]
+            self.assertLessEqual(sum(taken), 10_000)
+            self.assertLessEqual(len(taken), 6)
+        self.assertTrue(await one.exists("other 7"))
+
+    async def test_processes_at_once(self) -> None:
+        """Three processes that write, read and delete at once keep to the limits and count right."""
+        folder = self.path / "audio"
+        ended = await gatherResults(
+            [
+                getProcessOutputAndValue(
+                    sys.executable, ["-c", WRITER, str(folder), str(number)], env=None
+                )
+                for number in range(3)
+            ]
+        )
+        self.assertEqual([(err, code) for _, err, code in ended], [(b"", 0)] * 3)
+        store = self.build()
+        taken = [path.stat().st_size for path in self.files() if path.name != ".tally"]
+        self.assertEqual(store.figures.size_bytes, sum(taken))
+        self.assertEqual(store.figures.entries, len(taken))
+        self.assertLessEqual(sum(taken), 100_000)
+        self.assertLessEqual(len(taken), 60)

@@ -1,13 +1,16 @@
 """The store in files: one file per entry, in ``<cache.path>/audio/``, nobody else's files touched.
 
 A file is one line of JSON (digest of the key, times, size and digest of the value) and the value. Everything
-here but ``FileStore`` itself runs in worker threads.
+here but ``FileStore`` itself runs in worker threads. Several processes may use one folder.
 """
 
+import fcntl
 import hashlib
 import json
+import math
 import os
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -38,6 +42,7 @@ WARN_EVERY_S: Final = 60.0
 SKEW_S: Final = 60.0
 """An entry written this far in the future means that the clock was set back: it has expired."""
 
+_TALLY = struct.Struct("<qq")
 _ENTRY = re.compile(r"[0-9a-f]{64}")
 _numbers = count()
 
@@ -78,6 +83,77 @@ def _parse(line: bytes) -> _Header:
         raise Corrupt("unreadable header") from error
 
 
+class Tally:
+    """How much there is, known to one process. Held (``with``) while files and numbers change together."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._now = (0, 0)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def read(self) -> tuple[int, int]:
+        """Bytes and entries."""
+        return self._now
+
+    def write(self, size_bytes: int, entries: int) -> None:
+        """Only while held."""
+        self._now = (size_bytes, entries)
+
+    def add(self, size_bytes: int, entries: int) -> None:
+        """Only while held."""
+        size, count = self.read()
+        self.write(max(0, size + size_bytes), max(0, count + entries))
+
+
+class SharedTally(Tally):
+    """The same for all processes that use a folder: in a file of 16 bytes, under a record lock.
+
+    The system takes the lock from a process that dies. What such a process did not count is counted by ``sweep``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        # Open until the end: closing it anywhere in this process would give the lock up.
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        super().__exit__(kind, error, trace)
+
+    def read(self) -> tuple[int, int]:
+        stored = os.pread(self._descriptor, _TALLY.size, 0)
+        if len(stored) < _TALLY.size:
+            return 0, 0
+        size, entries = _TALLY.unpack(stored)
+        return size, entries
+
+    def write(self, size_bytes: int, entries: int) -> None:
+        os.pwrite(self._descriptor, _TALLY.pack(size_bytes, entries), 0)
+
+
 class Folder:
     """The files themselves. Blocks; called from worker threads, several at a time.
 
@@ -85,18 +161,37 @@ class Folder:
         path: the folder, made if it is missing; only its owner may read it.
         max_bytes: most that all values together may take; None: no limit.
         wall: the wall clock.
+        max_entries: most values; None: no limit.
+        is_shared: whether other processes write into it as well.
     """
 
-    def __init__(self, path: Path, max_bytes: int | None, wall: Wall) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int | None,
+        wall: Wall,
+        *,
+        max_entries: int | None = None,
+        is_shared: bool = False,
+    ) -> None:
         self._path = path
-        self._max_bytes = max_bytes
+        self._max_bytes = math.inf if max_bytes is None else max_bytes
+        self._max_entries = math.inf if max_entries is None else max_entries
         self._wall = wall
-        self._lock = Lock()  # guards the two numbers
-        self.size_bytes = 0
-        self.entries = 0
         self.evictions = 0
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
+        self._tally = SharedTally(path / ".tally") if is_shared else Tally()
+
+    @property
+    def size_bytes(self) -> int:
+        """What all files together take, of all processes."""
+        return self._tally.read()[0]
+
+    @property
+    def entries(self) -> int:
+        """How many there are, of all processes."""
+        return self._tally.read()[1]
 
     def read(self, key: str) -> bytes | None:
         """The value if it is there, whole and living. Anything else found in its place is deleted."""
@@ -132,10 +227,10 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
             os.utime(temporary, (now, now))
-            with self._lock:
+            with self._tally:
                 before = _size(path)
                 os.replace(temporary, path)
-                self._count(_size(path) - before, 0 if before else 1)
+                self._tally.add(_size(path) - before, 0 if before else 1)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -180,8 +275,8 @@ class Folder:
                     entries += 1
             except FileNotFoundError:
                 continue
-        with self._lock:
-            self.size_bytes, self.entries = size, entries
+        with self._tally:
+            self._tally.write(size, entries)
         self._make_room()
         return removed
 
@@ -218,30 +313,31 @@ class Folder:
         return header, value
 
     def _unlink(self, path: Path) -> bool:
-        with self._lock:
+        with self._tally:
             size = _size(path)
             try:
                 path.unlink()
             except FileNotFoundError:
                 return False
             if not path.name.startswith("."):
-                self._count(-size, -1)
+                self._tally.add(-size, -1)
         return True
 
-    def _count(self, size: int, entries: int) -> None:
-        self.size_bytes = max(0, self.size_bytes + size)
-        self.entries = max(0, self.entries + entries)
+    def _is_over(self, share: float) -> bool:
+        """Whether there is more than that share of what may be."""
+        size, entries = self._tally.read()
+        return size > self._max_bytes * share or entries > self._max_entries * share
 
     def _make_room(self) -> None:
         """Delete what was not used for longest until the limit holds, and a tenth more, so as not to do this for each entry."""
-        if self._max_bytes is None or self.size_bytes <= self._max_bytes:
+        if not self._is_over(1.0):
             return
         found = []
         for path in self._files():
             with suppress(FileNotFoundError):
                 found.append((path.stat().st_atime, path))
         for _, path in sorted(found):
-            if self.size_bytes <= self._max_bytes * 0.9:
+            if not self._is_over(0.9):
                 return
             if self._unlink(path):
                 self.evictions += 1
@@ -262,6 +358,8 @@ class FileStore:
         pool: the threads that touch the disk; started and stopped by whoever made it.
         settings: ``path`` and limits.
         wall: the wall clock.
+        max_entries: most entries; None: no limit.
+        is_shared: whether other processes use the folder as well; limits and sizes are then those of all together.
 
     Raises:
         ConfigError: the folder cannot be used.
@@ -270,7 +368,14 @@ class FileStore:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, pool: ThreadPool, settings: CacheSettings, wall: Wall = time.time
+        self,
+        reactor: Any,
+        pool: ThreadPool,
+        settings: CacheSettings,
+        wall: Wall = time.time,
+        *,
+        max_entries: int | None = None,
+        is_shared: bool = False,
     ) -> None:
         self._reactor = reactor
         self._pool = pool
@@ -279,7 +384,11 @@ class FileStore:
         self._figures = StoreFigures()
         try:
             self._folder = Folder(
-                Path(settings.path or "").expanduser() / "audio", settings.max_disk_bytes, wall
+                Path(settings.path or "").expanduser() / "audio",
+                settings.max_disk_bytes,
+                wall,
+                max_entries=max_entries,
+                is_shared=is_shared,
             )
             probe = _digest("is this folder usable?")
             self._folder.write(probe, b"", 0.0)
