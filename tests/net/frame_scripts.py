@@ -168,9 +168,10 @@ class _Author:
             yield "autoPingTimeout", dice.choice((0, 1))
             yield "autoPingSize", dice.choice((12, 50))
             yield "autoPingRestartOnAnyTraffic", dice.random() < 0.7
-        rare = ["applyMask", "utf8validateIncoming"] if dice.random() < 0.1 else []
-        for name in rare:
-            yield name, dice.random() < 0.5
+        if dice.random() < 0.05:
+            yield "applyMask", False
+        if dice.random() < 0.1:
+            yield "utf8validateIncoming", False
         if dice.random() < 0.1:
             yield "autoFragmentSize", dice.choice((1, 50))
         if dice.random() < 0.1:
@@ -282,6 +283,7 @@ class _Author:
             lambda: frame(small, 0x82, None if self.is_server else dice.randbytes(4)),
             lambda: frame(small, dice.choice((0x81, 0x82)), mask, form=16),
             lambda: frame(dice.randbytes(200), 0x82, mask, form=64),
+            lambda: frame(b"", dice.choice((0x81, 0x82)), mask, form=16, claims=125),
             lambda: frame(small, 0x82, mask, form=64, claims=dice.choice((1 << 63, 1 << 40))),
             lambda: frame(small, 0x89, mask, form=16, claims=dice.choice((126, 5))),
             lambda: frame(small, dice.choice((0x09, 0x08)), mask),
@@ -343,7 +345,10 @@ class _Author:
             extra = dice.choice(({"fragmentSize": 3}, {"sync": True}, {"doNotCompress": True}))
             return ("send", payload[:200], is_binary, extra)
         if kind < 0.58:
-            return ("several", [self._payload(False)[:2000] for _ in range(dice.randint(0, 4))])
+            several = [self._payload(False)[:2000] for _ in range(dice.randint(0, 4))]
+            if dice.random() < 0.2:
+                several.insert(0, bytes(dice.choice((126, 1000, 65536))))
+            return ("several", several)
         if kind < 0.66:
             return ("ping", dice.randbytes(dice.choice((0, 5, 125, 126))))
         if kind < 0.76:

@@ -71,13 +71,11 @@ class FrameLane:
     message_data: Any
     message_is_binary: bool
     send_queue: Any
-    send_state: int
     failedByMe: bool
     autoPingTimeoutCall: Any
     trackedTimings: Any
     logOctets: bool
     STATE_OPEN: int
-    SEND_STATE_GROUND: int
 
     # On the class: Autobahn 26.10 reads it before it copies its factory's options, and swallows the error.
     tcpNoDelay = True
@@ -95,7 +93,7 @@ class FrameLane:
         self._mask_bit = _MASKED if is_server else 0
         limits = (LARGEST_BYTES, lane.maxFramePayloadSize, lane.maxMessagePayloadSize)
         self._limit = min(limit for limit in limits if limit > 0)
-        is_plain = bool(lane.applyMask and lane.utf8validateIncoming and not lane.logFrames)
+        is_plain = bool(lane.applyMask and not lane.logFrames)
         is_plain = is_plain and self.trackedTimings is None and not self.logOctets
         self._can_read = is_plain
         is_masked = lane.maskServerFrames if is_server else lane.maskClientFrames
@@ -262,7 +260,6 @@ class FrameLane:
         return (
             self._can_write
             and self.state == self.STATE_OPEN
-            and self.send_state == self.SEND_STATE_GROUND
             and not self.send_queue
             and len(payload) <= self._limit
         )
