@@ -473,3 +473,19 @@ class ConversationTests(EngineCase):
         one.cancel()
         self.failureResultOf(one, CancelledError)
         self.assertEqual(len(await two), 2)
+
+
+class FigureTests(EngineCase):
+    async def test_what_the_workers_did(self) -> None:
+        """Jobs, the time they took, refused ones and loaded models are counted for the operator."""
+        self.engines = Engines(reactor, 1, 0)
+        self.model.loads = 1
+        await self.engines.load(self.local())
+        self.assertEqual((self.engines.loaded, self.engines.figures.jobs), (1, 1))
+        entered = self.engines.run("m", lambda: self.model.gate.wait(0.05), is_urgent=True)
+        refused = self.engines.run("m", lambda: None)
+        await self.assertFailure(refused, errors.ProviderBusy)
+        await entered
+        figures = self.engines.figures
+        self.assertEqual((figures.jobs, figures.refused), (2, 1))
+        self.assertGreater(figures.seconds, 0.045)

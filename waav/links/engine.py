@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -42,6 +43,15 @@ class _Model:
     waiting: list[Deferred[Any]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class EngineFigures:
+    """What the workers did so far: jobs that ended, seconds they took, jobs refused because too many waited."""
+
+    jobs: int = 0
+    seconds: float = 0.0
+    refused: int = 0
+
+
 class Engines:
     """The models of the process and the threads they run in.
 
@@ -49,6 +59,9 @@ class Engines:
         reactor: where results are delivered.
         threads: workers, all calls together.
         queue: most jobs that may wait for a worker; one more is ``ProviderBusy``.
+
+    Attributes:
+        figures: what the workers did.
     """
 
     _log = Logger()
@@ -61,11 +74,17 @@ class Engines:
         self._models: dict[str, _Model] = {}
         self._pool: ThreadPool | None = None
         self._is_stopped = False
+        self.figures = EngineFigures()
 
     @property
     def waiting(self) -> int:
         """Jobs that no worker has begun."""
         return self._waiting
+
+    @property
+    def loaded(self) -> int:
+        """Models that are ready."""
+        return sum(model.is_loaded for model in self._models.values())
 
     def load(self, local: wire.Local) -> Deferred[Any]:
         """The loaded copy of ``local.model``: there is one per process. A failed load is tried again next time."""
@@ -113,6 +132,7 @@ class Engines:
             result.errback(errors.ProviderLost(model, f"{model}: the gateway is stopping"))
             return result
         if not is_urgent and self._waiting >= self._queue:
+            self.figures.refused += 1
             result.errback(
                 errors.ProviderBusy(
                     model, f"{model}: {self._waiting} jobs wait for the model already"
@@ -126,12 +146,18 @@ class Engines:
     def _work(self, work: Callable[[], T], result: Deferred[T]) -> None:
         """In a worker thread."""
         self.reactor.callFromThread(self._begun)
+        began_at = time.monotonic()
         found: Any
         try:
             found = work()
         except BaseException:
             found = Failure()
-        self.reactor.callFromThread(_settle, result, found)
+        self.reactor.callFromThread(self._ended, result, found, time.monotonic() - began_at)
+
+    def _ended(self, result: Deferred[Any], found: Any, seconds: float) -> None:
+        self.figures.jobs += 1
+        self.figures.seconds += seconds
+        _settle(result, found)
 
     def _begun(self) -> None:
         self._waiting -= 1
