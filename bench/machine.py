@@ -1,0 +1,178 @@
+"""What Linux knows about processes, and about this machine."""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU seconds."""
+
+    user_s: float = 0.0
+    system_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        return self.user_s + self.system_s
+
+    def __add__(self, other: "Cpu") -> "Cpu":
+        return Cpu(self.user_s + other.user_s, self.system_s + other.system_s)
+
+    def __sub__(self, other: "Cpu") -> "Cpu":
+        return Cpu(self.user_s - other.user_s, self.system_s - other.system_s)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that come from it."""
+    found = [pid]
+    for one in found:
+        with suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                with suppress(OSError):
+                    found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def cpu(pid: int) -> Cpu:
+    """CPU time of one process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
+
+
+def family_cpu(pid: int) -> Cpu:
+    """CPU time of a process and its children so far."""
+    return sum(each_cpu(pid).values(), Cpu())
+
+
+def each_cpu(pid: int) -> dict[int, Cpu]:
+    """The same, process by process."""
+    found = {}
+    for one in family(pid):
+        with suppress(OSError):
+            found[one] = cpu(one)
+    return found
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process and its children, in MB of 2^20 bytes."""
+    total = 0
+    for one in family(pid):
+        with suppress(OSError):
+            for line in Path(f"/proc/{one}/status").read_text().splitlines():
+                if line.startswith("VmRSS"):
+                    total += int(line.split()[1])
+    return total / 1024
+
+
+def descriptors(pid: int) -> int:
+    """Open file descriptors of a process and its children."""
+    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in family(pid))
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, process: "subprocess.Popen[Any]") -> None:
+    """Until something listens."""
+    ends_at = time.monotonic() + 60
+    while time.monotonic() < ends_at:
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"nothing listens on {port}")
+
+
+def settle(pid: int, most_s: float = 20.0) -> None:
+    """Until a process that has just started does nothing any more."""
+    ends_at = time.monotonic() + most_s
+    quiet = 0
+    while quiet < 3 and time.monotonic() < ends_at:
+        before = family_cpu(pid).total_s
+        time.sleep(0.3)
+        quiet = quiet + 1 if family_cpu(pid).total_s - before <= 0.02 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Who runs where. Empty: wherever the kernel likes."""
+
+    target: tuple[int, ...] = ()
+    rig: tuple[int, ...] = ()
+
+    @classmethod
+    def shared_out(cls, is_pinned: bool, for_target: int = 1) -> "Cores":
+        """The last ``for_target`` cores for the target and the others for the rig, where that leaves any."""
+        all_cores = sorted(os.sched_getaffinity(0))
+        if not is_pinned or len(all_cores) < 2:
+            return cls()
+        if len(all_cores) <= for_target:
+            return cls(tuple(all_cores), tuple(all_cores))
+        return cls(tuple(all_cores[-for_target:]), tuple(all_cores[:-for_target]))
+
+
+def pin(cores: Iterable[int]) -> Callable[[], None] | None:
+    """For ``preexec_fn``: stay on these cores."""
+    chosen = set(cores)
+    return (lambda: os.sched_setaffinity(0, chosen)) if chosen else None
+
+
+def about() -> dict[str, Any]:
+    """The machine, in words."""
+    model = platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    system = platform.system()
+    with suppress(OSError):
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return {
+        "cpu": model, "cores": len(os.sched_getaffinity(0)), "system": system,
+        "kernel": platform.release(), "load_before": round(os.getloadavg()[0], 2),
+    }  # fmt: skip
+
+
+VERSIONS = """
+import json, platform, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {"python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+def versions(python: str, *packages: str) -> dict[str, str]:
+    """Versions of those packages that this interpreter has, and its own."""
+    done = subprocess.run(
+        [python, "-c", VERSIONS, *packages], check=True, capture_output=True, text=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def command() -> str:
+    """How this run was started."""
+    return " ".join(["python -m bench", *sys.argv[1:]])
