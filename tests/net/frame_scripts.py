@@ -376,15 +376,21 @@ class Told:
     """Notes what the application is told, and does what the script says then."""
 
     reactions: dict[int, str]
+    is_tracking: bool
+    setTrackTimings: Callable[[bool], None]
     count = 0
     by_autobahn = 0
 
     def prepare(self, script: Script) -> None:
         self.told: list[Any] = []
         self.reactions = dict(script.reactions)
+        self.is_tracking = ("trackTimings", True) in script.options
 
     def onConnect(self, _: Any) -> None:
         self.told.append("connect")
+        if self.is_tracking:
+            # The option by itself does nothing in Autobahn 26.10.
+            self.setTrackTimings(True)
 
     def onOpen(self) -> None:
         self.told.append("open")
@@ -507,7 +513,8 @@ class Connection:
         self.factory.protocol = protocol
         options = dict(script.options)
         for name in DIAGNOSES & options.keys():
-            setattr(self.factory, name, options.pop(name))
+            is_on = options.pop(name) and name != "trackTimings"
+            setattr(self.factory, name, is_on)
         self.factory.setProtocolOptions(**options, **self._compression(script))
         self.factory._batched_timer = SimpleNamespace(call_later=self.clock.callLater)
         self.wire = Wire()
