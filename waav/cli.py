@@ -16,7 +16,7 @@ from waav import __version__
 from waav.cli_client import DEFAULT_URL, Address, Gateway, NoGateway
 from waav.cli_init import initialise
 from waav.cli_listen import ENCODINGS, Listen, listen, raw_format
-from waav.config import PRECEDENCES, ConfigProblems, Loaded, check_turn_model, load
+from waav.config import PRECEDENCES, ConfigProblems, Loaded, check_turn_model, given_by, load
 from waav.config_text import manual, sample, shown
 from waav.errors import ConfigError, WaavError
 from waav.registry import Registry
@@ -141,6 +141,11 @@ def _add_serve(commands: Any, config: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--daemon", action="store_true", help="run in the background")
     command.add_argument(
+        "--workers",
+        metavar="N",
+        help="processes that share the port: a number, or auto (default: 1)",
+    )
+    command.add_argument(
         "--check-config", action="store_true", help="only check the configuration and show it"
     )
     command.set_defaults(command=_serve)
@@ -258,6 +263,7 @@ def load_from(options: argparse.Namespace) -> Loaded:
         dotenv=options.env_file,
         precedence=options.config_precedence,
         is_lenient=options.lenient_config,
+        given=given_by(getattr(options, "workers", None)),
     )
 
 

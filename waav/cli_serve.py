@@ -34,6 +34,8 @@ def twistd_arguments(options: argparse.Namespace) -> list[str]:
         mine.append(f"--config-precedence={options.config_precedence}")
     if options.lenient_config:
         mine.append("--lenient-config")
+    if options.workers is not None:
+        mine.append(f"--workers={options.workers}")
     return [*arguments, *given, "waav", *mine]
 
 

@@ -1,10 +1,11 @@
 """The configuration: one frozen value made of the rooms' own settings, read from four layers.
 
-A value comes from the YAML file, else from the process environment, else from ``.env``, else it is the built-in
-default. With precedence "env" the environment comes before the YAML file. Everything wrong is collected and
+A value comes from the command line, else from the YAML file, else from the process environment, else from ``.env``,
+else it is the built-in default. With precedence "env" the environment comes before the YAML file. Everything wrong is collected and
 reported at once, before anything is opened.
 """
 
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from waav.config_layers import (
     Raw,
     from_dotenv,
     from_environment,
+    from_options,
     from_yaml,
     unknown_variables,
 )
-from waav.config_options import SECTIONS, Option, Wrong, declared, options
+from waav.config_options import SECTIONS, Option, Wrong, declared, frozen, options
 from waav.errors import BadRequest, ConfigError, MissingCredentials
 from waav.gateway.settings import (
     ConsoleSettings,
@@ -33,7 +35,7 @@ from waav.gateway.settings import (
 from waav.links.settings import CacheSettings, LinkSettings
 from waav.models import fetch, turn
 from waav.models.settings import ModelSettings, NoiseSettings, TurnSettings
-from waav.ops.settings import LogSettings
+from waav.ops.settings import DiagnosticsSettings, LogSettings, MetricsSettings
 from waav.registry import Registry
 from waav.secret import Secret
 from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
@@ -68,6 +70,8 @@ class Config:
     interruption: InterruptionSettings = InterruptionSettings()
     call: CallLimits = CallLimits()
     logging: LogSettings = LogSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    metrics: MetricsSettings = MetricsSettings()
     providers: Mapping[str, Account] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -96,6 +100,7 @@ def load(
     dotenv: Path | None = None,
     precedence: str | None = None,
     is_lenient: bool = False,
+    given: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Read, merge and check the configuration.
 
@@ -106,6 +111,7 @@ def load(
         dotenv: a ``.env`` file; need not exist.
         precedence: "yaml" or "env"; None: ``WAAV_CONFIG_PRECEDENCE``, else "yaml".
         is_lenient: unknown keys are notices, not problems.
+        given: what the command line says, by option path.
 
     Raises:
         ConfigProblems: naming everything that is wrong.
@@ -114,6 +120,8 @@ def load(
     known = options(registry)
     order = precedence or environ.get("WAAV_CONFIG_PRECEDENCE", "").strip().lower() or "yaml"
     layers = _layers(registry, known, path, environ, dotenv, order)
+    if given:
+        layers.insert(0, from_options(given))
     problems = [problem for layer in layers for problem in layer.problems]
     if order not in PRECEDENCES:
         problems.append(
@@ -292,6 +300,46 @@ def _let_check(
         parent = ".".join(path.split(".")[:3])
         where = origins.get(path) or origins.get(parent, "")
         problems.append(Problem(path, error.message, where))
+
+
+def given_by(workers: str | None) -> dict[str, str]:
+    """What the command line says, by option path."""
+    return {} if workers is None else {"server.workers": workers}
+
+
+def packed(loaded: Loaded) -> bytes:
+    """A configuration for another process of the same gateway, secrets included: for a pipe, not for a file.
+
+    What was read once is not read again: files and variables may say something else by then.
+    """
+    values = {path: _unfrozen(value) for path, value in loaded.values.items()}
+    return pickle.dumps((values, dict(loaded.origins), loaded.notices))
+
+
+def unpacked(registry: Registry, data: bytes) -> Loaded:
+    """The opposite of ``packed``, with the same providers; only for what our own gateway has packed."""
+    texts, origins, notices = pickle.loads(data)
+    known = options(registry)
+    values = {
+        path: Secret(text) if known[path].is_secret and text is not None else frozen(text)
+        for path, text in texts.items()
+    }
+    problems: list[Problem] = []
+    config = _build(registry, known, values, origins, problems)
+    if problems:
+        raise ConfigProblems(problems)
+    return Loaded(config, known, values, origins, notices)
+
+
+def _unfrozen(value: Any) -> Any:
+    """The same as plain values that can be packed."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):
+        return {key: _unfrozen(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_unfrozen(item) for item in value)
+    return value
 
 
 def missing(provider: Provider, config: Config) -> list[str]:

@@ -14,6 +14,8 @@ from twisted.internet.endpoints import serverFromString
 
 from waav.config_layers import Problem
 from waav.errors import BadRequest
+from waav.gateway.settings import WORKERS_MAX
+from waav.ops.cores import usable_cores
 from waav.registry import Registry
 
 Values = Mapping[str, Any]
@@ -52,13 +54,16 @@ def addresses(host: str, port: int) -> tuple[str, bool]:
 
 
 def _listen(values: Values) -> Findings:
-    for text in values["server.listen"]:
+    listen = [("server.listen", text) for text in values["server.listen"]]
+    if values["metrics.listen"] is not None:
+        listen.append(("metrics.listen", values["metrics.listen"]))
+    for path, text in listen:
         try:
             serverFromString(object(), text)
         except Exception as error:
             # Whatever an endpoint parser raises, plugins included, means: not an endpoint.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            yield "server.listen", f"{text!r} is no Twisted endpoint string ({reason})"
+            yield path, f"{text!r} is no Twisted endpoint string ({reason})"
 
 
 def _tls(values: Values) -> Findings:
@@ -163,6 +168,18 @@ def _models(values: Values) -> Findings:
         yield "turn_detection.sha256", "must be 64 hexadecimal digits"
 
 
+def workers_of(text: str) -> int:
+    """What ``server.workers`` means on this machine."""
+    return min(usable_cores(), WORKERS_MAX) if text == "auto" else int(text)
+
+
+def _workers(values: Values) -> Findings:
+    """What vendors allow is divided among the workers, and cannot be less than one each."""
+    count, requests = workers_of(values["server.workers"]), values["links.requests"]
+    if requests < count:
+        yield "links.requests", f"cannot be divided among {count} workers (server.workers)"
+
+
 _CHECKS: Final[tuple[Callable[[Values], Findings], ...]] = (
     _host,
     _listen,
@@ -171,6 +188,7 @@ _CHECKS: Final[tuple[Callable[[Values], Findings], ...]] = (
     _proxies,
     _cache,
     _models,
+    _workers,
 )
 
 

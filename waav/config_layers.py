@@ -185,6 +185,17 @@ def _construct(node: yaml.Node) -> Any:
         builder.dispose()
 
 
+# The command line.
+
+
+def from_options(given: Mapping[str, str]) -> Layer:
+    """What was said on the command line, by option path."""
+    layer = Layer("command line")
+    for path, text in given.items():
+        layer.put(path, Raw(text, f"command line: --{path.rpartition('.')[2]}"))
+    return layer
+
+
 # The environment.
 
 

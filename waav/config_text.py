@@ -118,7 +118,8 @@ A value comes from the first of these that has it:
 4. the built-in default.
 
 With `--config-precedence env`, or `WAAV_CONFIG_PRECEDENCE=env`, the environment comes before the YAML file;
-`.env` stays third. Where two sources disagree, a line at start-up names the option and the winner.
+`.env` stays third. `--workers` on the command line comes before all of them. Where two sources disagree, a line at
+start-up names the option and the winner.
 
 - A blank value means "not set" and falls through to the next source. Lists are replaced as a whole.
 - True and false are written `true`/`false`, `1`/`0` or `yes`/`no`, in any case. Anything else stops the start.

@@ -1,8 +1,19 @@
 """Settings of what callers connect to."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from waav.settings import not_negative, positive, setting
+
+WORKERS_MAX: Final = 64
+"""More processes than that have never been tried, and the memory they share grows with each."""
+
+
+def _is_count(text: str) -> str | None:
+    if text == "auto" or (re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= WORKERS_MAX):
+        return None
+    return f"must be auto or 1 to {WORKERS_MAX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,12 @@ class ServerSettings:
         unit="s",
         env="WAAV_DRAIN_S",
         check=not_negative,
+    )
+    workers: str = setting(
+        "1",
+        "Processes that share the port; auto: one per usable core. With 1 there is no second process.",
+        env="WAAV_WORKERS",
+        check=_is_count,
     )
     tls: TLSSettings = setting(doc="TLS", factory=TLSSettings)
 

@@ -6,6 +6,7 @@ are dropped, and whatever passes loses the values of query strings and credentia
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -37,6 +38,19 @@ def redacted(text: str) -> str:
     return _CREDENTIAL.sub(r"\1***", text)
 
 
+class _Wanted:
+    """Which events are written at all."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._least = _LEVELS.index(settings.level)
+        self._least_of_others = max(self._least, _LEVELS.index("warn"))
+
+    def has(self, namespace: str, level: str) -> bool:
+        """Whether an event of that origin and importance is one of them."""
+        is_others = namespace.partition(".")[0] in _QUIET
+        return _LEVELS.index(level) >= (self._least_of_others if is_others else self._least)
+
+
 @implementer(ILogObserver)
 class LineObserver:
     """Writes a line per event.
@@ -49,17 +63,14 @@ class LineObserver:
     def __init__(self, out: TextIO, settings: LogSettings | None = None) -> None:
         settings = settings or LogSettings()
         self._out = out
-        self._least = _LEVELS.index(settings.level)
-        self._least_of_others = max(self._least, _LEVELS.index("warn"))
+        self._wanted = _Wanted(settings)
         self._write = _json if settings.json else _line
 
     def __call__(self, event: LogEvent) -> None:
         """Take an event; called by Twisted, in any thread, and must not raise."""
         namespace = str(event.get("log_namespace") or "-")
         level = event.get("log_level") or LogLevel.info
-        is_others = namespace.partition(".")[0] in _QUIET
-        least = self._least_of_others if is_others else self._least
-        if _LEVELS.index(level.name) < least:
+        if not self._wanted.has(namespace, level.name):
             return
         try:
             self._out.write(self._write(event, namespace, level.name) + "\n")
@@ -69,18 +80,71 @@ class LineObserver:
             return
 
 
+@implementer(ILogObserver)
+class Forwarder:
+    """Hands events to another process, which logs them with ``forwarded``.
+
+    Args:
+        send: takes one event as a JSON object; may be called in any thread, and raises OSError when nobody listens.
+        settings: least level.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None], settings: LogSettings) -> None:
+        self._send = send
+        self._wanted = _Wanted(settings)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take an event; called by Twisted, in any thread, and must not raise."""
+        namespace = str(event.get("log_namespace") or "-")
+        level = (event.get("log_level") or LogLevel.info).name
+        if not self._wanted.has(namespace, level):
+            return
+        said = {
+            "time": float(event.get("log_time") or 0.0),
+            "level": level,
+            "namespace": namespace,
+            "message": _message(event),
+            "trace": _traceback(event),
+            "fields": _fields(event),
+        }
+        try:
+            self._send(said)
+        except (OSError, ValueError):
+            # The other process is gone, and we are about to be.
+            return
+
+
+def forwarded(said: dict[str, Any], **more: int | str) -> LogEvent:
+    """The event that a ``Forwarder`` sent, with ``more`` fields, for the log of this process."""
+    trace = str(said["trace"])
+    return {
+        **said["fields"],
+        **more,
+        "log_time": said["time"],
+        "log_level": LogLevel.lookupByName(said["level"]),
+        "log_namespace": said["namespace"],
+        "log_said": said["message"],
+        "log_trace": trace,
+        "log_format": "{log_said}\n{log_trace}" if trace else "{log_said}",
+    }
+
+
 def _when(event: LogEvent) -> str:
     moment = datetime.fromtimestamp(float(event.get("log_time") or 0.0), UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _message(event: LogEvent) -> str:
+    if "log_said" in event:  # and was cut down where it was said
+        return str(event["log_said"])
     text = formatEvent(event) if event.get("log_format") else str(event.get("log_text") or "")
     return redacted(text)
 
 
 def _traceback(event: LogEvent) -> str:
     """The traceback of a failure: lines of code and the exception's own text, never values of variables."""
+    if "log_trace" in event:
+        return str(event["log_trace"])
     failure = event.get("log_failure")
     return redacted(failure.getTraceback().rstrip()) if isinstance(failure, Failure) else ""
 
@@ -88,17 +152,22 @@ def _traceback(event: LogEvent) -> str:
 def _line(event: LogEvent, namespace: str, level: str) -> str:
     # A message of several lines stays one record: whoever reads lines sees that the rest belongs to it.
     message = _message(event).strip().replace("\n", "\n    ")
-    text = f"{_when(event)} {level:<5} {namespace}: {message}"
+    worker = f" worker={event['worker']}" if "worker" in event else ""
+    text = f"{_when(event)} {level:<5} {namespace}{worker}: {message}"
     trace = _traceback(event)
     return f"{text}\n    " + trace.replace("\n", "\n    ") if trace else text
 
 
-def _json(event: LogEvent, namespace: str, level: str) -> str:
-    record: dict[str, Any] = {
+def _fields(event: LogEvent) -> dict[str, Any]:
+    return {
         key: redacted(value) if isinstance(value, str) else value
         for key, value in event.items()
         if not key.startswith("log_") and isinstance(value, str | int | float | bool)
     }
+
+
+def _json(event: LogEvent, namespace: str, level: str) -> str:
+    record = _fields(event)
     record |= {
         "time": _when(event),
         "level": level,
