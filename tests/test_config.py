@@ -102,6 +102,8 @@ def texts_for(option: Option) -> tuple[str, str, str]:
     special = {
         "server.host": ("127.0.0.1", "127.0.0.2", "127.0.0.3"),
         "server.listen": ("tcp:1", "tcp:2", "tcp:3"),
+        "server.workers": ("2", "3", "auto"),
+        "metrics.listen": ("tcp:1", "tcp:2", "tcp:3"),
         "security.cors_allowed_origins": ("https://a.test", "https://b.test", "*"),
         "security.trusted_proxies": ("10.0.0.1", "10.0.0.2", "10.0.0.0/8"),
         "audio.stt_provider": ("acme", "poly", "acme-ai"),
@@ -637,7 +639,7 @@ class SecretTests(ConfigCase):
         for option in options(REGISTRY).values():
             if option.is_secret:
                 lines.append(f"{option.env}={self.MARK}")
-        self.assertEqual(len(lines), 2)
+        self.assertEqual(len(lines), 3)
         return "\n".join(lines)
 
     def test_no_secret_is_printed(self) -> None:
@@ -649,7 +651,7 @@ class SecretTests(ConfigCase):
         )
         for text in (repr(loaded.config.providers["acme"].key), "\n".join(shown(loaded))):
             self.assertNotIn(self.MARK, text)
-        self.assertIn('providers.acme.api_key = "***"  [.env line 1: ACME_API_KEY]', shown(loaded))
+        self.assertIn('providers.acme.api_key = "***"  [.env line 2: ACME_API_KEY]', shown(loaded))
         self.assertIn(
             'models.index_url = "https://***@index.test/simple"',
             "\n".join(shown(loaded)),
@@ -685,6 +687,8 @@ READERS: Mapping[str, tuple[str, ...]] = {
     "interruption": ("session", "graph"),
     "call": ("session", "graph"),
     "logging": ("ops",),
+    "diagnostics": ("ops", "tap_metrics.py"),
+    "metrics": ("tap_metrics.py",),
 }
 """Who acts on each section."""
 

@@ -23,7 +23,7 @@ from waav.gateway.settings import (
 )
 from waav.links.settings import CacheSettings, LinkSettings
 from waav.models.settings import ModelSettings, NoiseSettings, TurnSettings
-from waav.ops.settings import LogSettings
+from waav.ops.settings import DiagnosticsSettings, LogSettings, MetricsSettings
 from waav.registry import Registry
 from waav.secret import Secret
 from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
@@ -44,6 +44,8 @@ SECTIONS: Final[dict[str, type]] = {
     "interruption": InterruptionSettings,
     "call": CallLimits,
     "logging": LogSettings,
+    "diagnostics": DiagnosticsSettings,
+    "metrics": MetricsSettings,
 }
 """The sections of the configuration in the order they are shown; ``providers`` comes last."""
 

@@ -22,6 +22,7 @@ from waav.config import (
     Loaded,
     accounts,
     check_turn_model,
+    given_by,
     load,
     missing,
     models_folder,
@@ -39,9 +40,11 @@ from waav.links.files import FileStore
 from waav.links.store import MemoryStore, Store
 from waav.ops.garbage import Settled
 from waav.ops.logs import LineObserver
+from waav.ops.metrics import shared_folder
 from waav.registry import Registry
 from waav.session.call import World
 from waav.session.clock import make_monotonic
+from waav.tap_metrics import Watchers
 from waav.tap_services import Gateway, Listener, Models, Outside, Sessions, endpoints
 
 SWITCH_S: Final = 0.001
@@ -69,6 +72,7 @@ class Options(usage.Options):
         ["config", "c", None, "YAML configuration file."],
         ["config-precedence", None, None, "Which wins where both say something: yaml or env."],
         ["env-file", None, ".env", "File with environment variables; need not exist."],
+        ["workers", None, None, "Processes that share the port: a number, or auto."],
     )
     optFlags = (
         ["lenient-config", None, "Unknown keys are warnings, not errors."],
@@ -96,6 +100,7 @@ class Options(usage.Options):
                 dotenv=Path(self["env-file"]),
                 precedence=precedence,
                 is_lenient=bool(self["lenient-config"]),
+                given=given_by(self["workers"]),
             )
             check_turn_model(self.loaded.config)
         except ConfigProblems as error:
@@ -160,6 +165,7 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
         registry: the providers there are.
     """
     config = loaded.config
+    watchers = Watchers(reactor, config.diagnostics, config.metrics, shared_folder())
     engines = Engines(reactor, config.models.threads, config.models.queue)
     store = _store(reactor, config)
     dialler = Dialler(reactor, config.links, Answers(store, config.cache), engines)
@@ -174,8 +180,10 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
         turn=config.turn_detection,
         noise=config.noise_filter,
         models_path=str(models_folder(config)),
+        ledger=watchers.ledger,
     )
     calls = Calls(reactor)
+    watchers.follow(calls, store, dialler, engines)
     security = config.security
     voice = VoiceFactory(world, config.websocket, calls, default_rate_hz=config.audio.sample_rate)
     site = build_site(
@@ -186,12 +194,14 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
         config.console,
         voice,
         Slots(security.max_websocket_connections, security.max_connections_per_ip),
+        metrics=watchers.resource(),
     )
     # Its own lines say when it begins and ends to listen.
     site.noisy = voice.noisy = False
     gateway = Gateway()  # type: ignore[no-untyped-call]
     # Started in this order, stopped in the opposite one: first nobody new comes in, then calls end.
     for service in (
+        *watchers.services(),
         Outside(dialler),
         Models(engines, world, config.audio),
         Settled(reactor),
