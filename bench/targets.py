@@ -27,7 +27,6 @@ class Running:
     pid: int
     port: int
     versions: dict[str, str]
-    log: Path | None = None
 
 
 Maker = Callable[..., tuple[str, list[str]]]
@@ -97,20 +96,25 @@ def running(
     with tempfile.TemporaryDirectory(prefix="waav-bench-") as place:
         folder, port = Path(place), machine.free_port()
         python, command = TARGETS[name](folder, port, vendor_port, **options)
-        log = folder / "log"
-        with (
-            log.open("wb") as out,
-            started(command, cores.target, stdout=out, stderr=subprocess.STDOUT) as process,
-        ):
-            try:
+        with served(command, port, cores) as process:
+            found = machine.versions(python, *LIBRARIES)
+            yield Running(name, process.pid, port, found)
+
+
+@contextmanager
+def served(
+    command: list[str], port: int, cores: machine.Cores
+) -> Iterator["subprocess.Popen[Any]"]:
+    """A server that listens and has come to rest. What it wrote is shown if anything fails."""
+    with tempfile.NamedTemporaryFile(prefix="waav-bench-", suffix=".log") as log:
+        try:
+            with started(command, cores.target, stdout=log, stderr=log) as process:
                 machine.wait_for(port, process)
                 machine.settle(process.pid)
-                yield Running(
-                    name, process.pid, port, machine.versions(python, *LIBRARIES), log
-                )  # fmt: skip
-            except BaseException:
-                sys.stderr.write(log.read_text(errors="replace")[-4000:])
-                raise
+                yield process
+        except BaseException:
+            sys.stderr.write(Path(log.name).read_text(errors="replace")[-4000:])
+            raise
 
 
 @contextmanager
