@@ -14,10 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from waav.ops.lag import LoopLag
 from waav.ops.settings import DiagnosticsSettings
-from waav.ops.stalls import Caught, Stalls, Watch, period_s, places, shown
+from waav.ops.stalls import Caught, Stalls, Watch, lines, period_s, places, shown, stacks
 
 SETTINGS = DiagnosticsSettings()
-HERE = (("/x/a.py", 1, "f"),)
+HERE = (("", (("/x/a.py", 1, "f"),)),)
 
 
 def gather(case: SynchronousTestCase) -> list[LogEvent]:
@@ -249,26 +249,66 @@ class ReactorTests(TestCase):
 
 
 class PlaceTests(SynchronousTestCase):
+    LOOP = "/lib/twisted/internet/asyncioreactor.py"
+
+    def looked(self, look: Callable[[], Any]) -> Any:
+        """What ``look`` sees from a function that is called as a reactor's loop calls."""
+        found: list[Any] = []
+        namespace: dict[str, Any] = {}
+        exec(compile("def run(work):\n    work()\n", self.LOOP, "exec"), namespace)
+        namespace["run"](lambda: found.append(look()))
+        return found[0]
+
     def test_the_process_s_start_is_left_out(self) -> None:
         """A stack begins where the reactor's loop does."""
-        found: list[tuple[Any, ...]] = []
-        source = "def run(work):\n    work()\n"
-        namespace: dict[str, Any] = {}
-        exec(compile(source, "/lib/twisted/internet/asyncioreactor.py", "exec"), namespace)
-        namespace["run"](lambda: found.append(places(threading.get_ident())))
-        self.assertEqual(found[0][0][2], "run")
+        ident = threading.get_ident()
+        ((name, mine),) = self.looked(lambda: stacks(ident))
+        self.assertEqual((name, mine[0][2]), ("", "run"))
+
+    def test_a_loop_that_waits_for_the_interpreter(self) -> None:
+        """Where the loop itself does nothing, the threads that may keep it from running are shown, but no idle ones."""
+        started, ended = threading.Event(), threading.Event()
+        told: list[bool] = []
+
+        def busy() -> None:
+            started.set()
+            while not told:
+                pass
+
+        threads = [
+            threading.Thread(target=busy, name="models-1"),
+            threading.Thread(target=ended.wait, name="idle-1"),
+        ]
+        for thread in threads:
+            thread.start()
+        started.wait()
+        try:
+            frames = dict(sys._current_frames())
+            loop = self.looked(lambda: sys._getframe().f_back.f_back)  # type: ignore[union-attr]
+            frames[-1] = loop
+            found = stacks(-1, lambda: frames)
+        finally:
+            ended.set()
+            told.append(True)
+            for thread in threads:
+                thread.join()
+        named = {name: [place[2].rpartition(".")[2] for place in seen] for name, seen in found}
+        self.assertEqual(named[""], ["run"])
+        self.assertEqual(named["models-1"][-1], "busy")
+        self.assertNotIn("idle-1", named)
+        self.assertIn("meanwhile, in the thread models-1:", [lines(one)[0] for one in found])
 
     def test_a_deep_stack(self) -> None:
-        """Of a recursion the innermost 40 lines are shown."""
+        """Of a recursion only the innermost lines are shown."""
 
         def deep(left: int) -> tuple[Any, ...]:
-            return deep(left - 1) if left else places(threading.get_ident())
+            return deep(left - 1) if left else stacks(threading.get_ident())
 
-        self.assertEqual(len(deep(100)), 40)
+        self.assertEqual(len(deep(100)[0][1]), 40)
 
     def test_a_thread_that_is_gone(self) -> None:
         """There is no stack of a thread that does not run."""
-        self.assertEqual(places(-1), ())
+        self.assertEqual(places(None, 40), ())
 
     def test_files_are_shown_as_they_are_imported(self) -> None:
         """Ours and libraries' files are shown below where they are imported from; others whole."""

@@ -45,8 +45,14 @@ def connections(metrics: Metrics, figures: Connections) -> Callable[[], None]:
     )
     answered = Following(make.counter("requests_total", "Requests answered.", "status"))
 
+    # From the start, so that the first one of a kind is seen as a change.
+    for route in ("ws", "speak"):
+        opened.set(0, route)
+    for limit in ("total", "address", "rate", "shutdown"):
+        refused.set(0, limit)
+
     def take() -> None:
-        now = Counter(figures.opened)
+        now = Counter(dict.fromkeys(("ws", "speak"), 0) | figures.opened)
         for route, number in figures.opened.items():
             opened.set(number, route)
         for (route, reason), number in figures.closed.items():

@@ -33,8 +33,17 @@ DEPTH: Final = 40
 _LOOPS: Final = frozenset({("asyncioreactor.py", "run"), ("base.py", "mainLoop")})
 """Where Twisted's reactors wait: what is above says only how the process was started."""
 
+_IDLE: Final = frozenset({("threading.py", "wait"), ("queue.py", "get"), ("thread.py", "_worker")})
+"""Where threads wait that have nothing to do."""
+
+OTHERS_DEPTH: Final = 8
+"""Innermost lines that are logged of each other thread."""
+
 Place = tuple[str, int, str]
 """File, line, function."""
+
+Stack = tuple[str, tuple[Place, ...]]
+"""Name of a thread, "" for the loop's own, and where it is, innermost last."""
 
 
 def period_s(settings: DiagnosticsSettings) -> float:
@@ -51,12 +60,12 @@ class Caught:
     Args:
         due_at: of the beat that does not come.
         excused_s: how much of its lateness the whole process did not run.
-        places: where the loop's thread is, innermost last.
+        stacks: where the loop's thread is; while it waits for the interpreter, others too.
     """
 
     due_at: float
     excused_s: float
-    places: tuple[Place, ...]
+    stacks: tuple[Stack, ...]
 
 
 class Watch:
@@ -77,7 +86,7 @@ class Watch:
         self,
         lag: LoopLag,
         limit_s: float,
-        look: Callable[[], tuple[Place, ...]],
+        look: Callable[[], tuple[Stack, ...]],
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self._lag = lag
@@ -139,7 +148,7 @@ class Stalls(Service):
         """Watch the thread that calls this: it must be the reactor's, after the process has become a daemon."""
         super().startService()  # type: ignore[no-untyped-call]
         ident = threading.get_ident()
-        watch = self._watch = Watch(self._lag, self._limit_s, lambda: places(ident))
+        watch = self._watch = Watch(self._lag, self._limit_s, lambda: stacks(ident))
         self._ended.clear()
         # A daemon thread: whatever becomes of the reactor, it does not keep the process.
         thread = threading.Thread(target=self._run, args=(watch,), name="stalls", daemon=True)
@@ -167,9 +176,9 @@ class Stalls(Service):
         caught, watch.caught = watch.caught, None
         least_s = late_s - caught.excused_s
         if caught.due_at == due_at and least_s > self._limit_s:
-            self._stalled(least_s, caught.places)
+            self._stalled(least_s, caught.stacks)
 
-    def _stalled(self, least_s: float, places: tuple[Place, ...]) -> None:
+    def _stalled(self, least_s: float, stacks: tuple[Stack, ...]) -> None:
         self.total += 1
         now = self._lag.seconds()
         if self._logged_at is not None and now - self._logged_at < self._every_s:
@@ -183,25 +192,54 @@ class Stalls(Service):
             least_ms=least_s * 1000,
             most_ms=(least_s + self._lag.period_s) * 1000,
             more=more,
-            stack="\n".join(map(shown, places)),
+            stack="\n".join(line for stack in stacks for line in lines(stack)),
         )
 
 
 Frames = Callable[[], Mapping[int, FrameType]]
 
 
-def places(ident: int, frames: Frames = sys._current_frames) -> tuple[Place, ...]:
-    """Where a thread is, from the reactor's loop on, innermost last."""
-    frame = frames().get(ident)
+def stacks(ident: int, frames: Frames = sys._current_frames) -> tuple[Stack, ...]:
+    """Where a reactor's thread is, from its loop on.
+
+    If it is nowhere but in the loop, then no code of its own runs: it waits for the interpreter, or for a processor.
+    Then those who may have it are looked at as well: the other threads that do something.
+    """
+    found = frames()
+    mine = places(found.get(ident), DEPTH)
+    result: list[Stack] = [("", mine)]
+    if len(mine) == 1 and _where(mine[0]) in _LOOPS:
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        for other, frame in found.items():
+            if other not in (ident, threading.get_ident()):
+                theirs = places(frame, OTHERS_DEPTH)
+                if _where(theirs[-1]) not in _IDLE:
+                    result.append((names.get(other, "without a name"), theirs))
+    return tuple(result)
+
+
+def places(frame: FrameType | None, depth: int) -> tuple[Place, ...]:
+    """Where a frame is, innermost last, at most from a reactor's loop on."""
     found: list[Place] = []
-    while frame is not None:
+    while frame is not None and len(found) < depth:
         code = frame.f_code
         found.append((code.co_filename, frame.f_lineno, code.co_qualname))
-        is_loop = (code.co_filename.rpartition("/")[2], code.co_name) in _LOOPS
-        if len(found) == DEPTH or is_loop:
+        if _where(found[-1]) in _LOOPS:
             break
         frame = frame.f_back
     return tuple(reversed(found))
+
+
+def _where(place: Place) -> tuple[str, str]:
+    """Names of the file and of the function, both without what is before them."""
+    return place[0].rpartition("/")[2], place[2].rpartition(".")[2]
+
+
+def lines(stack: Stack) -> list[str]:
+    """As it is logged."""
+    name, places = stack
+    head = [f"meanwhile, in the thread {name}:"] if name else []
+    return [*head, *map(shown, places)]
 
 
 def shown(place: Place) -> str:
