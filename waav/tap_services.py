@@ -9,7 +9,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from OpenSSL import SSL, crypto
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred, succeed
 from twisted.internet.endpoints import (
@@ -20,23 +19,21 @@ from twisted.internet.endpoints import (
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
-    IOpenSSLContextFactory,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from waav.config_checks import addresses
 from waav.errors import ModelMissing, WaavError
 from waav.gateway.calls import Calls
-from waav.gateway.settings import ServerSettings, SpeechDefaults, TLSSettings
+from waav.gateway.settings import ServerSettings, SpeechDefaults
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.models import noise, turn
+from waav.net.reactor import native
+from waav.net.tls import Certificate, SecureEndpoint
 from waav.secret import Secret
 from waav.session.call import World
 from waav.speech.provider import ListenSettings, SpeakSettings
@@ -137,6 +134,10 @@ class Listener(Service):
         if handle is not None and handle.family in (socket.AF_INET, socket.AF_INET6):
             # Linux hands it on to every connection that is accepted: small frames must not wait (F-040).
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._tell(port)
+        return port
+
+    def _tell(self, port: IListeningPort) -> None:
         number = getattr(port.getHost(), "port", "")
         where = self._where.replace("{port}", str(number))
         self._log.info("listening on {where}", where=where)
@@ -144,7 +145,6 @@ class Listener(Service):
             # Browsers give the microphone to localhost, not to 0.0.0.0.
             shown = re.sub(r"//(0\.0\.0\.0|\[::\]|127\.0\.0\.1)(?=:)", "//localhost", where)
             self._log.info("console: {address}/console", address=shown)
-        return port
 
 
 class Sessions(Service):
@@ -155,15 +155,25 @@ class Sessions(Service):
         calls: knows the connections.
         clean_ups: what still runs for connections that are gone.
         drain_s: how long calls may go on.
+        hears_signals: whether a second signal ends calls at once; a worker is told by its supervisor.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, calls: Calls, clean_ups: Tasks, drain_s: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        calls: Calls,
+        clean_ups: Tasks,
+        drain_s: float,
+        *,
+        hears_signals: bool = True,
+    ) -> None:
         self._reactor = reactor
         self._calls = calls
         self._clean_ups = clean_ups
         self._drain_s = drain_s
+        self._signals = (signal.SIGINT, signal.SIGTERM) if hears_signals else ()
 
     def stopService(self) -> Deferred[None]:
         """End all calls; a second signal ends them at once."""
@@ -177,7 +187,7 @@ class Sessions(Service):
                 live=self._calls.live,
                 drain=self._drain_s,
             )
-        previous = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        previous = {one: signal.getsignal(one) for one in self._signals}
         for one in previous:
             signal.signal(one, self._again)
         gone = self._calls.stop(self._drain_s)
@@ -310,6 +320,7 @@ class Models(Service):
 
 def endpoints(reactor: Any, server: ServerSettings) -> Iterator[tuple[IStreamServerEndpoint, str]]:
     """The endpoints to listen on, each with its address as people write it."""
+    reactor = native(reactor)
     for text in server.listen:
         yield serverFromString(reactor, text), text
     if server.listen:
@@ -320,78 +331,6 @@ def endpoints(reactor: Any, server: ServerSettings) -> Iterator[tuple[IStreamSer
     shown = f"[{host}]" if is_v6 else host
     port = server.port or "{port}"
     if server.tls.enabled:
-        endpoint = SecureEndpoint(endpoint, Certificate(reactor, server.tls))
+        files = Path(server.tls.cert_path or ""), Path(server.tls.key_path or "")
+        endpoint = SecureEndpoint(reactor, endpoint, Certificate(reactor, *files))
     yield endpoint, f"http{'s' if server.tls.enabled else ''}://{shown}:{port}"
-
-
-@implementer(IOpenSSLContextFactory)
-class Certificate:
-    """A certificate with its key, read again from its files at SIGHUP.
-
-    OpenSSL takes it for each new connection; connections that are open keep the one they began with.
-    """
-
-    _log = Logger()
-
-    def __init__(self, reactor: Any, settings: TLSSettings) -> None:
-        self._reactor = reactor
-        self._settings = settings
-        self._context = self._read()
-
-    def getContext(self) -> SSL.Context:
-        """What Twisted asks for at each connection."""
-        return self._context
-
-    def watch(self) -> None:
-        """Read the files again at each SIGHUP."""
-        signal.signal(
-            signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self.reload)
-        )
-
-    def reload(self) -> None:
-        """Use what the files hold now. Files that cannot be used leave the old certificate in place."""
-        try:
-            self._context = self._read()
-        except (OSError, ValueError, SSL.Error, crypto.Error):
-            self._log.failure("the TLS certificate could not be read again; the old one stays")
-        else:
-            self._log.info("TLS certificate read again")
-
-    def _read(self) -> SSL.Context:
-        chain = [
-            crypto.load_certificate(crypto.FILETYPE_PEM, pem)
-            for pem in re.findall(
-                rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----",
-                Path(self._settings.cert_path or "").read_bytes(),
-                re.DOTALL,
-            )
-        ]
-        if not chain:
-            raise ValueError("the certificate file holds no certificate")
-        key = crypto.load_privatekey(
-            crypto.FILETYPE_PEM, Path(self._settings.key_path or "").read_bytes()
-        )
-        options = CertificateOptions(
-            privateKey=key,
-            certificate=chain[0],
-            extraCertChain=chain[1:],
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-        )
-        context: SSL.Context = options.getContext()
-        context.check_privatekey()
-        return context
-
-
-@implementer(IStreamServerEndpoint)
-class SecureEndpoint:
-    """TLS on top of another endpoint."""
-
-    def __init__(self, endpoint: IStreamServerEndpoint, certificate: Certificate) -> None:
-        self._endpoint = endpoint
-        self._certificate = certificate
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; the certificate is watched from now on."""
-        self._certificate.watch()
-        secure = TLSMemoryBIOFactory(self._certificate, False, factory)
-        return self._endpoint.listen(secure)

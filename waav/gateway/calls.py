@@ -1,5 +1,6 @@
 """What is live, connections and texts being spoken, and how it ends when the gateway stops."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -35,12 +36,14 @@ class Calls:
 
     Attributes:
         figures: what is counted of them.
+        changed: called when there is one more or one less.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._live: dict[Connection, str] = {}  # and by which route it came
         self.figures = ConnectionFigures()
+        self.changed: Callable[[], None] = _ignored
         self._is_open = True
         self._limit: IDelayedCall | None = None
         self._waiters: list[Deferred[None]] = []
@@ -59,12 +62,14 @@ class Calls:
         """A connection was accepted."""
         self._live[connection] = route
         self.figures.opened[route] += 1
+        self.changed()
 
     def remove(self, connection: Connection, why: str = "lost") -> None:
         """A connection is gone and cleaned up; unknown ones are ignored. See ``ConnectionFigures.closed``."""
         route = self._live.pop(connection, None)
         if route is not None:
             self.figures.closed[route, why] += 1
+            self.changed()
         if not self._live:
             self._all_gone()
 
@@ -105,3 +110,7 @@ class Calls:
         limit, self._limit = self._limit, None
         if limit is not None and limit.active():
             limit.cancel()
+
+
+def _ignored() -> None:
+    pass

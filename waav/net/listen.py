@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -27,6 +27,16 @@ RETRY_S: Final = 0.2
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+class Gate(Protocol):
+    """Decides about connections that other processes with the same socket could take as well."""
+
+    def may_accept(self, port: "Port") -> bool:
+        """Whether to take the next one; may pause the port."""
+
+    def accepted(self) -> None:
+        """One was taken."""
+
+
 @implementer(IListeningPort)
 class Port:
     """A listening socket.
@@ -36,6 +46,9 @@ class Port:
         handle: the socket, bound and listening.
         factory: makes the protocols.
         closed: called when it listens no longer.
+
+    Attributes:
+        gate: asked before each connection; None: all are taken.
     """
 
     _log = Logger()
@@ -55,6 +68,7 @@ class Port:
         self._is_accepting = self._is_exhausted = False
         self.socket = handle
         self.factory = factory
+        self.gate: Gate | None = None
         self.connected = False
         handle.setblocking(False)
         if handle.family != socket.AF_UNIX:
@@ -102,6 +116,8 @@ class Port:
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS):
+            if self.gate is not None and not self.gate.may_accept(self):
+                return
             try:
                 handle, name = self.socket.accept()
             except BlockingIOError:
@@ -113,6 +129,8 @@ class Port:
                 # The caller is gone again, or a firewall refused him.
                 continue
             self._is_exhausted = False
+            if self.gate is not None:
+                self.gate.accepted()
             self._begin(handle, name)
             if not self._is_accepting:
                 return
