@@ -9,12 +9,11 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
+from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
-from twisted.web.client import BrowserLikePolicyForHTTPS
 
 from tests.certificates import write_pair
 from tests.links.doubles import PCM, Heard, Say, Server, Talk
@@ -24,13 +23,14 @@ from waav.links.answers import Answers
 from waav.links.dial import Dialler
 from waav.links.files import FileStore
 from waav.links.settings import CacheSettings, LinkSettings
+from waav.net.tls import Trust
 from waav.speech import wire
 
 
-def certificate(host: str, folder: str) -> tuple[PrivateCertificate, Certificate]:
+def certificate(host: str, folder: str) -> tuple[PrivateCertificate, bytes]:
     """A self-signed certificate for ``host``, and what trusts it."""
     public, private = (path.read_bytes() for path in write_pair(Path(folder), host))
-    return PrivateCertificate.loadPEM(public + private), Certificate.loadPEM(public)
+    return PrivateCertificate.loadPEM(public + private), public
 
 
 class DialCase(TestCase):
@@ -157,9 +157,8 @@ class SocketTests(DialCase):
 
 
 class TlsTests(DialCase):
-    def trusting(self, trusted: Certificate) -> Dialler:
-        policy = BrowserLikePolicyForHTTPS(trustRoot=trustRootFromCertificates([trusted]))
-        return self.dialler(trust=policy)
+    def trusting(self, authorities: bytes) -> Dialler:
+        return self.dialler(trust=Trust(authorities))
 
     async def test_a_vendor_that_is_who_it_says(self) -> None:
         """wss and https work with a valid certificate; Nagle is off under TLS too."""

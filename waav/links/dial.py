@@ -7,7 +7,6 @@ from typing import Any
 from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
-from twisted.web.iweb import IPolicyForHTTPS
 
 from waav.links.answers import Answers
 from waav.links.endpoint import VendorEndpoint
@@ -18,6 +17,7 @@ from waav.links.link import Sink as Sink
 from waav.links.settings import LinkSettings
 from waav.links.web import Figures, Web
 from waav.links.websocket import WebSocketLink
+from waav.net.tls import SYSTEM, Trust
 from waav.speech import wire
 
 
@@ -29,7 +29,7 @@ class Dialler:
         settings: limits towards every vendor.
         answers: remembers answers; None: every request is made.
         engines: runs models in this process; None: there are none.
-        trust: who vouches for certificates; None: the system's authorities.
+        trust: whose certificates are believed; None: those of the system's authorities.
         random: numbers in [0, 1) for the jitter of waits.
         wall: the wall clock, for dates that vendors send.
     """
@@ -41,13 +41,14 @@ class Dialler:
         answers: Answers | None = None,
         engines: Engines | None = None,
         *,
-        trust: IPolicyForHTTPS | None = None,
+        trust: Trust | None = None,
         random: Callable[[], float] = random,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._trust = trust
+        self._trust = trust or SYSTEM
+        self._trust.prepare(reactor)
         self._random = random
         self._wall = wall
         self._links: WeakSet[Any] = WeakSet()

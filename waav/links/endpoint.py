@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.web.client import BrowserLikePolicyForHTTPS
-from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
+
+from waav.net.reactor import native
+from waav.net.tls import SYSTEM, Trust
+from waav.net.transport import Connection
 
 
 @implementer(IStreamClientEndpoint)
@@ -19,7 +21,7 @@ class VendorEndpoint:
         reactor: makes the connections.
         is_secure: TLS or not.
         dial_s: limit for the TCP connection.
-        trust: who vouches for certificates; None: the system's authorities.
+        trust: whose certificates are believed; None: those of the system's authorities.
         on_connected: called for each connection made.
     """
 
@@ -31,15 +33,15 @@ class VendorEndpoint:
         *,
         is_secure: bool,
         dial_s: float,
-        trust: IPolicyForHTTPS | None = None,
+        trust: Trust | None = None,
         on_connected: Callable[[], None] | None = None,
     ) -> None:
-        self._reactor = reactor
+        self._reactor = native(reactor)
         self._host = host
         self._port = port
         self._is_secure = is_secure
         self._dial_s = dial_s
-        self._trust = trust
+        self._trust = trust or SYSTEM
         self._on_connected = on_connected
 
     def _endpoint(self) -> Any:
@@ -48,15 +50,19 @@ class VendorEndpoint:
         plain = HostnameEndpoint(self._reactor, host, self._port, timeout=self._dial_s)
         if not self._is_secure:
             return plain
-        policy: Any = self._trust or BrowserLikePolicyForHTTPS()
-        return wrapClientTLS(policy.creatorForNetloc(host, self._port), plain)
+        return self._trust.endpoint(self._reactor, plain, self._host, self._port)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect, and turn Nagle's algorithm off: speech goes out in small pieces."""
         connecting: Deferred[IProtocol] = self._endpoint().connect(protocolFactory)
 
         def connected(protocol: Any) -> Any:
-            protocol.transport.setTcpNoDelay(True)
+            transport = protocol.transport
+            transport.setTcpNoDelay(True)
+            if isinstance(transport, Connection):
+                transport.protocol = (
+                    protocol  # past the wrapper that Twisted's endpoints leave in between
+                )
             if self._on_connected is not None:
                 self._on_connected()
             return protocol

@@ -44,7 +44,6 @@ from twisted.web.iweb import (
     IAgent,
     IAgentEndpointFactory,
     IBodyProducer,
-    IPolicyForHTTPS,
     IResponse,
 )
 from zope.interface import implementer
@@ -53,6 +52,7 @@ from waav import errors
 from waav.links.endpoint import VendorEndpoint
 from waav.links.link import Waits, timed_out
 from waav.links.settings import LinkSettings
+from waav.net.tls import Trust
 from waav.speech import wire
 
 AUDIO_BYTES: Final = 100 * 1024 * 1024
@@ -184,7 +184,7 @@ class Web:
     Args:
         reactor: runs it.
         settings: limits, and how many connections are kept.
-        trust: who vouches for certificates; None: the system's authorities.
+        trust: whose certificates are believed; None: those of the system's authorities.
         random: numbers in [0, 1) for jitter.
         wall: the wall clock, for ``Retry-After`` dates.
     """
@@ -194,7 +194,7 @@ class Web:
         reactor: Any,
         settings: LinkSettings,
         *,
-        trust: IPolicyForHTTPS | None = None,
+        trust: Trust | None = None,
         random: Callable[[], float] = random,
         wall: Callable[[], float] = time.time,
     ) -> None:

@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         disconnecting: ``loseConnection`` was called.
         disconnected: it has ended.
         producer: who is paused when much is unsent.
+        goodbye: called before it is closed in peace, to write the last bytes.
     """
 
     _log = Logger()
@@ -84,13 +85,14 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes], None]
     writeSequence: Callable[[Iterable[bytes]], None]
 
+    goodbye: Callable[[], None] | None = None
     connected = disconnecting = disconnected = False
     producer: Any = None
     streamingProducer = producerPaused = False
 
     _transport: Any = None
     _protocol: Any = None
-    _is_full = _is_aborting = _is_eof = _is_deaf = _is_held = False
+    _is_full = _is_aborting = _is_deaf = _is_held = False
     _half_closing = _half_closed = False
     _is_keeping = False
     _kept = b""
@@ -103,7 +105,7 @@ class Connection(asyncio.Protocol):
         peer: Address,
         gone: Callable[[Failure], None] | None = None,
     ) -> None:
-        self._loop = loop
+        self.loop = loop
         self._handle = handle
         self._build = build
         self._peer = peer
@@ -142,7 +144,7 @@ class Connection(asyncio.Protocol):
             # uvloop begins to read now, whatever was asked before.
             self._is_keeping = True
             self._bind(self._keep)
-            self._loop.call_soon(self._hold)
+            self.loop.call_soon(self._hold)
 
     def _hold(self) -> None:
         if self._is_held and self._transport is not None:
@@ -159,10 +161,15 @@ class Connection(asyncio.Protocol):
         if halves is not None and not self.disconnecting:
             halves.readConnectionLost()
             return True
-        self._is_eof = True
-        # What was not sent yet is given up: the loop would wait for a peer that may never take it.
-        self._transport.abort()
+        self.drop()
         return False
+
+    def drop(self) -> None:
+        """The peer takes no more. What was not sent is given up: the loop would wait for him, maybe for ever."""
+        if self._transport is not None:
+            self._is_deaf = True
+            self._transport.abort()
+            self._bind(_ignore)
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -182,14 +189,19 @@ class Connection(asyncio.Protocol):
                 self.producerPaused = False
                 self._tell(self.producer.resumeProducing)
         if self.disconnecting and not self._is_waiting:
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self.goodbye is not None:
+            self.goodbye()
+        self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         reason = Failure(self._reason(error))
         self.connected, self.disconnected = False, True
         self.write = self.writeSequence = _ignore
         protocol, gone, producer = self._protocol, self._gone, self.producer
-        self._protocol = self._gone = self.producer = self._transport = None
+        self._protocol = self._gone = self.producer = self._transport = self.goodbye = None
         self._bind(_ignore)
         if producer is not None:
             self._tell(producer.stopProducing)
@@ -243,14 +255,13 @@ class Connection(asyncio.Protocol):
             return
         self.disconnecting = True
         if self._half_closed:
-            self._is_eof = True
-            self._transport.abort()
+            self.drop()
             return
         self._is_deaf = True
         self._transport.pause_reading()
         self._bind(_ignore)
         if not self._is_waiting:
-            self._transport.close()
+            self._close()
 
     @property
     def _is_waiting(self) -> bool:
@@ -265,7 +276,7 @@ class Connection(asyncio.Protocol):
         if self._transport.get_write_buffer_size():
             self._transport.set_write_buffer_limits(0)
         elif self.producer is None:
-            self._loop.call_soon(self._close_writing)
+            self.loop.call_soon(self._close_writing)
 
     def _close_writing(self) -> None:
         if self._half_closed or not self.connected or self.disconnecting:
@@ -383,9 +394,9 @@ class Connection(asyncio.Protocol):
         if not self.connected:
             return
         if self.disconnecting:
-            self._transport.close()
+            self._close()
         elif self._half_closing and not self._transport.get_write_buffer_size():
-            self._loop.call_soon(self._close_writing)
+            self.loop.call_soon(self._close_writing)
 
     def _pull(self) -> None:
         """Ask for one piece after the other, until the producer is done or much is unsent."""
@@ -394,7 +405,7 @@ class Connection(asyncio.Protocol):
             return
         self._tell(producer.resumeProducing)
         if self.producer is producer and not self._is_full:
-            self._loop.call_soon(self._pull)
+            self.loop.call_soon(self._pull)
 
 
 def _ignore(data: object) -> None:
