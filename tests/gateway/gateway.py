@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.web.resource import IResource
 
 from tests.gateway.web import Client
 from waav.errors import MissingCredentials
@@ -138,6 +139,7 @@ class Gateway:
     without_key: tuple[str, ...] = ()
     console: ConsoleSettings = ConsoleSettings(enabled=False)
     begin: Callable[[Said], None] = lambda said: None
+    metrics: IResource | None = None
 
     def __post_init__(self) -> None:
         self.fetches = Fetches()
@@ -161,6 +163,7 @@ class Gateway:
             self.console,
             voice,
             self.slots,
+            metrics=self.metrics,
             begin=self._begin,
         )
 

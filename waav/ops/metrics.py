@@ -14,6 +14,7 @@ start, prometheus_client keeps all values in files of that folder, and ``exposit
 import os
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import prometheus_client
@@ -44,22 +45,46 @@ Mode = Literal["livesum", "livemax", "livemin"]
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric, as the manual describes it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    doc: str
+
+
 class Families:
-    """Makes metrics, all of them with our prefix and in one registry."""
+    """Makes metrics, all of them with our prefix and in one registry.
+
+    Attributes:
+        made: all of them.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.made: list[Family] = []
 
     def counter(self, name: str, doc: str, *labels: str) -> Counter:
+        """Something that only grows; ``name`` without prefix, ending in ``_total``."""
+        self._note("counter", name, doc, labels)
         return Counter(f"waav_{name}", doc, labels, registry=self.registry)
 
     def gauge(self, name: str, doc: str, *labels: str, mode: Mode = "livesum") -> Gauge:
+        """Something as it is now."""
+        self._note("gauge", name, doc, labels)
         return Gauge(f"waav_{name}", doc, labels, registry=self.registry, multiprocess_mode=mode)
 
     def histogram(
         self, name: str, doc: str, *labels: str, buckets: tuple[float, ...] = LATENCIES_S
     ) -> Histogram:
+        """How often something took how long, in seconds."""
+        self._note("histogram", name, doc, labels)
         return Histogram(f"waav_{name}", doc, labels, registry=self.registry, buckets=buckets)
+
+    def _note(self, kind: str, name: str, doc: str, labels: tuple[str, ...]) -> None:
+        self.made.append(Family(f"waav_{name}", kind, labels, doc))
 
 
 class CallMetrics(Ledger):

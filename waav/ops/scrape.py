@@ -55,10 +55,12 @@ class Scrape:
         if not self._may_read(request):
             request.setHeader(b"www-authenticate", b"Bearer")
             return _empty(request, UNAUTHORIZED)
+        is_first = not self._waiting
+        if is_first:
+            self._refresh()
         request.notifyFinish().addErrback(lambda failure: self._gone(request))
         self._waiting.append(request)
-        if len(self._waiting) == 1:
-            self._refresh()
+        if is_first:
             self._make().addCallbacks(self._made, self._failed)
         return NOT_DONE_YET
 

@@ -3,7 +3,6 @@
 import os
 import resource
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
@@ -52,7 +51,7 @@ def connections(metrics: Metrics, figures: Connections) -> Callable[[], None]:
         refused.set(0, limit)
 
     def take() -> None:
-        now = Counter(dict.fromkeys(("ws", "speak"), 0) | figures.opened)
+        now = {"ws": 0, "speak": 0, **figures.opened}
         for route, number in figures.opened.items():
             opened.set(number, route)
         for (route, reason), number in figures.closed.items():
@@ -110,8 +109,14 @@ def vendors(metrics: Metrics, dialler: Dialler) -> Callable[[], None]:
     }
     in_flight = make.gauge("http_in_flight", "Requests under way.", "origin")
 
+    busy: set[str] = set()
+
     def take() -> None:
+        for origin in busy - dialler.figures.keys():
+            in_flight.labels(origin).set(0)
+        busy.clear()
         for origin, figures in dialler.figures.items():
+            busy.add(origin)
             for name, counter in counters.items():
                 counter.set(getattr(figures, name), origin)
             in_flight.labels(origin).set(figures.in_flight)
