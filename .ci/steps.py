@@ -75,7 +75,7 @@ def main() -> int:
         code, _ = run(environment, f"{tox} -q -e {environment}")
         counts.passed += code == 0
         counts.failed += code != 0
-    for environment in ("install", "browser", "prompts"):
+    for environment in ("install", "browser", "prompts", "conformance"):
         code, output = run(environment, f"{tox} -q -e {environment}")
         count_trial(code, output, counts)
     print(f"\n{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped", flush=True)
