@@ -324,7 +324,10 @@ class ManualTests(SynchronousTestCase):
 WORKER = """
 import sys
 from tests.ops.test_metrics import Everything
+from waav.ops.metrics import keep_as
 number = int(sys.argv[1])
+if len(sys.argv) > 2:
+    keep_as(int(sys.argv[2]))
 all = Everything()
 all.metrics.calls.count("acme", "results", number)
 all.metrics.calls.took("acme", "first_audio", 0.15 * number)
@@ -341,10 +344,10 @@ print(os.getpid())
 class WorkerTests(SynchronousTestCase):
     """Several processes, as workers are."""
 
-    def work(self, folder: Path, number: int) -> int:
+    def work(self, folder: Path, number: int, *place: int) -> int:
         """A process that counts, with that number; returns its process id after its end."""
         done = subprocess.run(
-            [sys.executable, "-c", WORKER, str(number)],
+            [sys.executable, "-c", WORKER, str(number), *map(str, place)],
             env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
@@ -352,6 +355,24 @@ class WorkerTests(SynchronousTestCase):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         return int(done.stdout)
+
+    def test_one_takes_the_place_of_another(self) -> None:
+        """A worker that is started again goes on counting where the last one stopped, in the same files."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        files = set()
+        for _ in range(3):
+            self.work(folder, 2, 0)
+            files.add(frozenset(path.name for path in folder.iterdir()))
+            said = samples(exposition(CollectorRegistry(), str(folder)))
+            self.assertEqual(said['waav_connections_open{route="ws"}'], 2)
+            process_gone(0, str(folder))
+        self.assertEqual(len(files), 1)
+        said = samples(exposition(CollectorRegistry(), str(folder)))
+        self.assertEqual(said['waav_stt_results_total{provider="acme"}'], 6)
+        self.assertEqual(said["waav_loop_lag_seconds_count"], 3)
+        self.assertEqual(said['waav_connections_opened_total{route="ws"}'], 6)
+        self.assertNotIn('waav_connections_open{route="ws"}', said)
 
     def test_they_add_up(self) -> None:
         """Counters and histograms are sums, and stay when a worker ends; what it had open goes, the worst lag is the

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 import twisted
@@ -238,9 +238,22 @@ def exposition(registry: CollectorRegistry, folder: str | None = None) -> bytes:
     return generate_latest(registry)
 
 
-def process_gone(pid: int, folder: str) -> None:
-    """A worker has ended: what it had open is gone, what it counted stays."""
-    multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+def keep_as(number: int) -> None:
+    """Keep the values of this process under the number of its place, instead of its process id.
+
+    A worker that takes the place of another then goes on with its files: however often workers end, there are no
+    more of them. To be called in a worker before any metric is made.
+    """
+    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+
+
+def process_gone(number: int, folder: str) -> None:
+    """A worker has ended: what it had open is gone, what it counted stays.
+
+    Args:
+        number: what it called ``keep_as`` with, or its process id.
+    """
+    multiprocess.mark_process_dead(number, folder)  # type: ignore[no-untyped-call]
 
 
 def shared_folder(environ: Mapping[str, str] = os.environ) -> str | None:
