@@ -17,7 +17,8 @@ ROWS = (
     ("session",),
     ("gateway", "ops"),
     ("config",),
-    ("tap", "cli", "testing"),
+    ("tap", "testing"),
+    ("cli",),
 )
 ROW = {room: number for number, rooms in enumerate(ROWS) for room in rooms}
 

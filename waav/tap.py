@@ -3,13 +3,14 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.logfile import LogFile
@@ -27,6 +28,7 @@ from waav.config import (
     missing,
     models_folder,
 )
+from waav.config_checks import workers_of
 from waav.config_text import shown
 from waav.errors import ConfigError
 from waav.gateway.calls import Calls
@@ -37,6 +39,7 @@ from waav.links.answers import Answers
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.links.files import FileStore
+from waav.links.settings import CacheSettings
 from waav.links.store import MemoryStore, Store
 from waav.ops.garbage import Settled
 from waav.ops.logs import LineObserver
@@ -46,6 +49,8 @@ from waav.session.call import World
 from waav.session.clock import make_monotonic
 from waav.tap_metrics import Watchers
 from waav.tap_services import Gateway, Listener, Models, Outside, Sessions, endpoints
+from waav.tap_shared import Share
+from waav.tap_supervisor import supervise
 
 SWITCH_S: Final = 0.001
 """How long one thread may keep the interpreter when another wants it. Python's 5 ms make the reactor wait behind
@@ -107,10 +112,17 @@ class Options(usage.Options):
             refuse(*(str(problem) for problem in error.problems))
         except ConfigError as error:
             refuse(f"{error.path}: {error.message}" if error.path else error.message)
+        self._check_root()
         if self["check-config"]:
             sys.stdout.write("\n".join([*self.loaded.notices, *shown(self.loaded), ""]))
             raise SystemExit(0)
         self._choose_log()
+
+    def _check_root(self) -> None:
+        """Workers are started again and again: what they are made of must be there after a ``--chroot``."""
+        has_moved = self.parent is not None and self.parent.get("chroot")
+        if has_moved and workers_of(self.loaded.config.server.workers) > 1:
+            refuse("server.workers: more than one does not go together with --chroot")
 
     def _choose_log(self) -> None:
         """Have twistd log our lines where its own options say, unless they name an observer or syslog."""
@@ -148,6 +160,10 @@ def makeService(options: Options) -> Gateway:
     sys.setswitchinterval(SWITCH_S)
     # Where TLS is on, its listener takes the signal over to read the certificate again.
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(_nothing_to_reload))
+    workers = workers_of(options.loaded.config.server.workers)
+    if workers > 1:
+        announce(options.loaded, options.registry)
+        return supervise(reactor, options.loaded, workers)
     return build(reactor, options.loaded, options.registry)
 
 
@@ -156,18 +172,19 @@ def _nothing_to_reload() -> None:
     _log.info("SIGHUP: nothing to read again; a new configuration needs a restart")
 
 
-def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
+def build(reactor: Any, loaded: Loaded, registry: Registry, share: Share | None = None) -> Gateway:
     """Everything a gateway consists of, put together.
 
     Args:
         reactor: runs it.
         loaded: its configuration.
         registry: the providers there are.
+        share: what this process has in common with others, if it is one of several workers.
     """
     config = loaded.config
     watchers = Watchers(reactor, config.diagnostics, config.metrics, shared_folder())
     engines = Engines(reactor, config.models.threads, config.models.queue)
-    store = _store(reactor, config)
+    store = _store(reactor, config.cache, share)
     dialler = Dialler(reactor, config.links, Answers(store, config.cache), engines)
     world = World(
         clock=reactor,
@@ -193,7 +210,12 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
         config.audio,
         config.console,
         voice,
-        Slots(security.max_websocket_connections, security.max_connections_per_ip),
+        (
+            Slots(security.max_websocket_connections, security.max_connections_per_ip)
+            if share is None
+            else share.slots(security)
+        ),
+        limiter=None if share is None else share.limiter(security),
         metrics=watchers.resource(),
     )
     # Its own lines say when it begins and ends to listen.
@@ -206,21 +228,33 @@ def build(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
         Models(engines, world, config.audio),
         Settled(reactor),
         timers(store, config.cache.sweep_seconds, reactor),
-        Sessions(reactor, calls, voice.tasks, config.server.drain_s),
+        Sessions(reactor, calls, voice.tasks, config.server.drain_s, hears_signals=share is None),
         *(
-            Listener(endpoint, site, where, is_console_on=config.console.enabled)
-            for endpoint, where in endpoints(reactor, config.server)
+            listeners(reactor, config, site)
+            if share is None
+            else share.listeners(config.server, site, calls)
         ),
     ):
         service.setServiceParent(gateway)
-    announce(loaded, registry)
+    if share is None:
+        announce(loaded, registry)
     return gateway
 
 
-def _store(reactor: Any, config: Config) -> Store:
-    if config.cache.path is None:
-        return MemoryStore(reactor, config.cache)
-    return FileStore(reactor, reactor.getThreadPool(), config.cache)
+def listeners(reactor: Any, config: Config, factory: IProtocolFactory) -> Iterator[Listener]:
+    """What accepts callers."""
+    for endpoint, where in endpoints(reactor, config.server):
+        yield Listener(endpoint, factory, where, is_console_on=config.console.enabled)
+
+
+def _store(reactor: Any, settings: CacheSettings, share: Share | None) -> Store:
+    if share is not None:
+        settings, entries = share.cache(settings)
+        pool = reactor.getThreadPool()
+        return FileStore(reactor, pool, settings, max_entries=entries, is_shared=True)
+    if settings.path is None:
+        return MemoryStore(reactor, settings)
+    return FileStore(reactor, reactor.getThreadPool(), settings)
 
 
 def timers(store: Store, sweep_s: float, clock: Any) -> MultiService:

@@ -59,6 +59,7 @@ class SharedMemory:
         self.live = self._array(np.uint64, workers)
         self.beats = self._array(np.uint64, workers)
         self.totals = self._array(np.uint64, workers)
+        self.restarts = self._array(np.uint64, workers)  # by the supervisor
         self.counts = self._array(np.uint32, ADDRESSES, workers)
         # Written under a lock by all.
         self.addresses = self._array(np.uint64, ADDRESSES)
@@ -102,7 +103,7 @@ class SharedMemory:
 
 
 def _size(workers: int) -> int:
-    columns = 6 * 8 * workers
+    columns = 7 * 8 * workers
     counts = -(-4 * ADDRESSES * workers // 8) * 8
     return _SALT_BYTES + columns + counts + 8 * ADDRESSES + 3 * 8 * BUCKETS
 

@@ -124,8 +124,8 @@ def forwarded(said: dict[str, Any], **more: int | str) -> LogEvent:
         "log_level": LogLevel.lookupByName(said["level"]),
         "log_namespace": said["namespace"],
         "log_said": said["message"],
-        "log_trace": trace,
-        "log_format": "{log_said}\n{log_trace}" if trace else "{log_said}",
+        "log_traceback": trace,
+        "log_format": "{log_said}\n{log_traceback}" if trace else "{log_said}",
     }
 
 
@@ -143,8 +143,8 @@ def _message(event: LogEvent) -> str:
 
 def _traceback(event: LogEvent) -> str:
     """The traceback of a failure: lines of code and the exception's own text, never values of variables."""
-    if "log_trace" in event:
-        return str(event["log_trace"])
+    if "log_traceback" in event:
+        return str(event["log_traceback"])
     failure = event.get("log_failure")
     return redacted(failure.getTraceback().rstrip()) if isinstance(failure, Failure) else ""
 
