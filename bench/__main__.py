@@ -7,22 +7,41 @@ import sys
 
 COMMANDS = {
     "sessions": "what a call costs and how long its frames take, beside peers",
-    "echo": "CPU per echoed WebSocket message, beside picows and stock Autobahn, plain and over TLS",
+    "first-audio": "from `speak` to its first frame, less the vendor's time",
+    "transcripts": "how long transcripts take from the vendor to the caller",
+    "interrupt": "from an interruption to the last frame of what was spoken",
+    "echo": "CPU per echoed WebSocket message, plain and over TLS, beside peers",
+    "speak": "requests to POST /speak in a second",
+    "workers": "two worker processes against one",
+    "soak": "calls that come and go for minutes or hours: descriptors, memory, lag",
+    "models": "delays of calls while the gateway's own models work",
+    "manners": "callers with bad manners, and what is left of the gateway",
+    "local": "the embedded voice: first audio, clear, calls opened and closed",
+    "wer": "word error rate of the embedded recogniser",
+    "growth": "CPU and memory at growing numbers of calls, as a picture",
+    "report": "everything that docs/performance.md shows, and the page itself",
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--envs", metavar="DIR", help="where environments of peers are kept")
-    parts = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    for name, text in COMMANDS.items():
-        part = parts.add_parser(name, help=text, description=text)
-        importlib.import_module(f"bench.{name.replace('-', '_')}").arguments(part)
-    options = parser.parse_args()
+def usage() -> str:
+    lines = [f"  {name:13}{text}" for name, text in COMMANDS.items()]
+    return "\n".join([str(__doc__), "WHAT is one of", *lines, "", "WHAT --help tells the options."])
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        print(usage(), file=sys.stderr)
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+    name, *rest = arguments
+    module = importlib.import_module(f"bench.{name.replace('-', '_')}")
+    parser = argparse.ArgumentParser(prog=f"python -m bench {name}", description=COMMANDS[name])
+    parser.add_argument("--envs", metavar="DIR", help="where the peers' environments are kept")
+    module.arguments(parser)
+    options = parser.parse_args(rest)
     if options.envs:
         os.environ["WAAV_BENCH_ENVS"] = options.envs
-    return int(importlib.import_module(f"bench.{options.what.replace('-', '_')}").main(options))
+    return int(module.main(options) or 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -65,6 +65,13 @@ def each_cpu(pid: int) -> dict[int, Cpu]:
     return found
 
 
+def busy() -> Cpu:
+    """CPU time of all processes so far, and in ``system_s`` what the hypervisor gave to other machines."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields[:8])
+    return Cpu((user + nice + system + irq + softirq) / TICKS, steal / TICKS)
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of a process and its children, in MB of 2^20 bytes."""
     total = 0
@@ -168,7 +175,7 @@ print(json.dumps(found))
 def versions(python: str, *packages: str) -> dict[str, str]:
     """Versions of those packages that this interpreter has, and its own."""
     done = subprocess.run(
-        [python, "-c", VERSIONS, *packages], check=True, capture_output=True, text=True
+        [python, "-I", "-c", VERSIONS, *packages], check=True, capture_output=True, text=True
     )
     return dict(json.loads(done.stdout))
 

@@ -4,6 +4,7 @@ import argparse
 import datetime
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from bench import machine, targets
@@ -104,6 +105,7 @@ class Window:
         self.pids = (pid, callers, vendor)
         self.began = time.monotonic()
         self.before = self.now()
+        self.busy_before = machine.busy()
 
     def now(self) -> tuple[machine.Cpu, ...]:
         return tuple(machine.family_cpu(pid) if pid else machine.Cpu() for pid in self.pids)
@@ -112,6 +114,9 @@ class Window:
         self.seconds = time.monotonic() - self.began
         spent = [after - before for before, after in zip(self.before, self.now(), strict=True)]
         self.target, self.callers, self.vendor = spent
+        busy = machine.busy() - self.busy_before
+        self.steal_s = busy.system_s
+        self.others_s = max(0.0, busy.user_s - sum(one.total_s for one in spent))
 
     def figures(self, calls: int, seen: dict[str, Any]) -> dict[str, Any]:
         total = self.target.total_s
@@ -120,17 +125,23 @@ class Window:
         return {
             "seconds": round(self.seconds, 1),
             "cpu_percent_per_call": round(100 * total / self.seconds / calls, 4),
-            "cpu_percent": round(100 * total / self.seconds, 1),
+            "cpu_percent": self.percent(total),
             "user_share": round(self.target.user_s / total, 2) if total else 0.0,
             "calls_per_core": round(self.seconds * calls / total) if total else 0,
             "us_per_frame": round(1e6 * total / frames, 1) if frames else 0.0,
             "frames_per_call_s": round(frames / self.seconds / calls, 1),
             "rig": {
-                "late_ticks": seen["late_ticks"], "late_p99_ms": seen["late"].get("p99_ms"),
-                "callers_cpu_percent": round(100 * self.callers.total_s / self.seconds, 1),
-                "vendor_cpu_percent": round(100 * self.vendor.total_s / self.seconds, 1),
+                "late_ticks": seen["late_ticks"],
+                "late_p99_ms": seen["late"].get("p99_ms"),
+                "callers_cpu_percent": self.percent(self.callers.total_s),
+                "vendor_cpu_percent": self.percent(self.vendor.total_s),
+                "others_cpu_percent": self.percent(self.others_s),
+                "stolen_cpu_percent": self.percent(self.steal_s),
             },
         }  # fmt: skip
+
+    def percent(self, spent_s: float) -> float:
+        return round(100 * spent_s / self.seconds, 1)
 
 
 def stamped(what: str, figures: dict[str, Any]) -> dict[str, Any]:
@@ -139,18 +150,25 @@ def stamped(what: str, figures: dict[str, Any]) -> dict[str, Any]:
     return {"what": what} | figures | {"date": now, "command": machine.command()}
 
 
+ALWAYS = ("target", "calls", "seconds", "machine", "versions")
+
+
 def in_turn(
     names: list[str], calls: int, rounds: int, seconds: float, cores: machine.Cores,
-    what: str = "sessions", **options: Any,
+    what: str = "sessions", only: Sequence[str] = (), **options: Any,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """All targets at one number of calls, A B A B; prints each run. Returns the runs."""
+    """All targets at one number of calls, A B A B; prints each run. Returns the runs.
+
+    ``only``: figures to be kept. ``options``: sections of our gateway's configuration.
+    """
     runs = []
     for number in range(rounds):
         for name in names:
             more = options if name == "waav" else {}
-            run = stamped(
-                what, {"round": number + 1} | measure(name, calls, seconds, cores, **more)
-            )
+            figures = measure(name, calls, seconds, cores, **more)
+            if only:
+                figures = {key: figures[key] for key in (*ALWAYS, *only)}
+            run = stamped(what, {"round": number + 1} | figures)
             print(line(run), flush=True)
             runs.append(run)
     return runs
@@ -162,6 +180,7 @@ SHOWN = (
     "audio_up.p99_ms", "audio_up.max_ms", "speech_down.p50_ms", "speech_down.p99_ms",
     "speech_down.max_ms", "transcripts.p50_ms", "transcripts.p99_ms", "first_chunk.p50_ms",
     "first_chunk.p99_ms", "rig.late_ticks", "rig.callers_cpu_percent", "rig.vendor_cpu_percent",
+    "rig.others_cpu_percent",
 )  # fmt: skip
 
 
@@ -196,15 +215,15 @@ def listed(text: str) -> list[str]:
     return [one for one in text.split(",") if one]
 
 
-def main(options: argparse.Namespace) -> int:
+def main(options: argparse.Namespace, what: str = "sessions", only: Sequence[str] = ()) -> int:
     """``sessions``: prints a line for each run and one that sums up."""
     cores = machine.Cores.shared_out(not options.no_pin)
     names = listed(options.only) or ["waav", *listed(options.against)]
     extra = {"profile": options.profile} if options.profile else {}
     wrong = []
     for calls in map(int, listed(options.calls)):
-        runs = in_turn(names, calls, options.rounds, options.seconds, cores, **extra)
-        print(line(stamped("sessions summary", summarised(runs))), flush=True)
+        runs = in_turn(names, calls, options.rounds, options.seconds, cores, what, only, **extra)
+        print(line(stamped(f"{what} summary", summarised(runs))), flush=True)
         wrong += [f"{run['target']}: {fault}" for run in runs for fault in run["faults"]]
     for one in wrong:
         print(one, file=sys.stderr)

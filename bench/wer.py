@@ -1,10 +1,11 @@
 """Word error rate of the embedded recogniser on telephone prompts.
 
-``python -m bench.wer [HOW_MANY]`` (default 60, "all" for all 174). The prompts are Debian's
+``python -m bench wer [HOW_MANY]`` (default 60, "all" for all 174). The prompts are Debian's
 ``asterisk-core-sounds-en-wav``: one human speaker, 8 kHz, with a list of what each says. They go through 8 kHz
 mu-law, are resampled to 16 kHz and fed to the engine in 20 ms pieces, as a telephone call would.
 """
 
+import argparse
 import gzip
 import json
 import random
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import sounds
+from bench.figures import line as json_line
+from bench.sessions import stamped
 from waav.models import moonshine
 from waav.models.vad import Rules
 from waav.speech.audio import AudioFormat
@@ -94,11 +97,16 @@ def recognise(model: moonshine.Model, telephone: bytes, rules: Rules = Rules()) 
     return [event["text"] for event in events if event["kind"] == "final"]
 
 
-def main(how_many: str = "60") -> None:
-    """Prints the error rate and the real time factor."""
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("how_many", nargs="?", default="60", help="prompts, or all")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what went wrong")
+
+
+def main(options: argparse.Namespace) -> None:
+    """``wer``."""
     chosen = prompts()
-    if how_many != "all":
-        chosen = random.Random(1).sample(chosen, int(how_many))
+    if options.how_many != "all":
+        chosen = random.Random(1).sample(chosen, int(options.how_many))
     model = moonshine.Moonshine()
     wrong = count = 0
     spent_s = audio_s = 0.0
@@ -112,13 +120,14 @@ def main(how_many: str = "60") -> None:
         mistakes = errors(said, heard)
         wrong += mistakes
         count += len(said)
-        if "-v" in sys.argv and mistakes > 1:
-            print(f"{mistakes} {prompt.path.stem}: {prompt.text}\n    {' '.join(heard)}")
-    print(
-        f"{len(chosen)} prompts, {count} words, {audio_s:.0f} s of audio: "
-        f"word error rate {wrong / count:.1%}, real time factor {spent_s / audio_s:.3f}"
-    )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:2])
+        if options.verbose and mistakes > 1:
+            print(
+                f"{mistakes} {prompt.path.stem}: {prompt.text}\n    {' '.join(heard)}",
+                file=sys.stderr,
+            )
+    figures = {
+        "prompts": len(chosen), "words": count, "wrong": wrong, "audio_s": round(audio_s),
+        "word_error_rate_percent": round(100 * wrong / count, 1),
+        "real_time_factor": round(spent_s / audio_s, 3),
+    }  # fmt: skip
+    print(json_line(stamped("wer", figures)))

@@ -5,18 +5,17 @@ Callers that are careful meanwhile speak and clear at random moments and check w
 a ping that was sent behind a ``clear``, no audio of what was cleared; for every text that was not cleared, one
 completion. A bystander sends pings all the time: the slowest answer bounds the longest stall of the reactor.
 
-.venv/bin/python -m bench.soak [--seconds 30] [--callers 8]
+python -m bench manners [--seconds 30] [--callers 8] [--port PORT]
 
-Prints the figures as JSON; exit code 1 if anything was wrong or left over. ``WAAV_SEED`` repeats a run's choices.
+Prints the figures as JSON; exit code 1 if anything was wrong or left over. ``WAAV_SEED`` repeats a run's choices. With
+``--port`` a gateway that runs already is visited, and what it keeps is left to whoever runs it.
 """
 
 import argparse
-import json
 import os
 import random
 import socket
 import struct
-import sys
 import time
 from typing import Any
 
@@ -24,15 +23,17 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater, react
 
 from bench.client import Caller, call
-from bench.session import rss_mb
-from bench.shown import gateway
+from bench.figures import line
+from bench.local import gateway
+from bench.machine import descriptors, rss_mb
+from bench.sessions import stamped
 
 RESET = struct.pack("ii", 1, 0)
 FRAME = bytes(640)
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
-class Soak:
+class Visit:
     """One run. ``wrong`` says what should not have happened."""
 
     def __init__(self, reactor: Any, port: int, seconds: float, seed: int) -> None:
@@ -168,49 +169,56 @@ class Soak:
         await gatherResults([Deferred.fromCoroutine(one) for one in everybody], consumeErrors=True)
 
 
-async def soak(reactor: Any, pid: int, port: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Warm up, run, and look at what is left of it."""
+async def visited(reactor: Any, pid: int, port: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Warm up, run, and look at what is left of it. ``pid`` is 0 where that is not ours to say."""
     seed = int(os.environ.get("WAAV_SEED", "7"))
     await deferLater(reactor, 4.0)
-    await Soak(reactor, port, 0.5, seed).run(2)
+    await Visit(reactor, port, 0.5, seed).run(2)
     await deferLater(reactor, 1.0)
-    descriptors, memory = len(os.listdir(f"/proc/{pid}/fd")), rss_mb(pid)
-    run = Soak(reactor, port, options.seconds, seed)
+    before = (descriptors(pid), rss_mb(pid)) if pid else (0, 0.0)
+    run = Visit(reactor, port, options.seconds, seed)
     await run.run(options.callers)
     await deferLater(reactor, 3.0)
-    left = len(os.listdir(f"/proc/{pid}/fd"))
-    if left > descriptors:
-        run.wrong.append(f"{left - descriptors} descriptors left over")
+    after = (descriptors(pid), rss_mb(pid)) if pid else (0, 0.0)
+    if after[0] > before[0]:
+        run.wrong.append(f"{after[0] - before[0]} descriptors left over")
     return {
         **run.counts, "wrong": len(run.wrong), "for_example": run.wrong[:5], "pings": int(run.pings),
-        "slowest_ping_ms": round(run.slowest_ms, 1), "descriptors_before": descriptors,
-        "descriptors_after": left, "rss_mb_before": round(memory, 1),
-        "rss_mb_after": round(rss_mb(pid), 1), "seed": seed,
+        "slowest_ping_ms": round(run.slowest_ms, 1), "descriptors_before": before[0],
+        "descriptors_after": after[0], "rss_mb_before": round(before[1], 1),
+        "rss_mb_after": round(after[1], 1), "seed": seed,
     }  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--callers", type=int, default=8)
-    options = parser.parse_args()
-    security = {"rate_limit_requests_per_second": 100000, "max_connections_per_ip": 100000}
-    process, port = gateway(security=security, cache={"ttl_seconds": 0}, logging={"level": "warn"})
+    parser.add_argument("--port", type=int, help="of a gateway that runs already")
+
+
+def main(options: argparse.Namespace) -> int:
+    """``manners``."""
+    process = None
+    port = options.port
+    if port is None:
+        security = {"rate_limit_requests_per_second": 99999, "rate_limit_burst_size": 99999,
+                    "max_connections_per_ip": 100000}  # fmt: skip
+        process, port = gateway(
+            security=security, cache={"ttl_seconds": 0}, logging={"level": "warn"}
+        )
     figures: dict[str, Any] = {"wrong": 1}
 
     async def run(reactor: Any) -> None:
-        figures.update(await soak(reactor, process.pid, port, options))
-        print(json.dumps(figures, indent=2))
+        pid = process.pid if process is not None else 0
+        figures.update(await visited(reactor, pid, port, options))
+        print(line(stamped("manners", figures)), flush=True)
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
     except SystemExit as ended:
         return int(bool(ended.code) or bool(figures["wrong"]))
     finally:
-        process.terminate()
-        process.wait(40)
+        if process is not None:
+            process.terminate()
+            process.wait(40)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,11 @@
-"""Checks on a running daemon, started here, that print a figure: first audio, clear, churn.
+"""Checks of the embedded voice on a gateway started here: first audio, clear, calls opened and closed.
 
-.venv/bin/python -m bench.shown first-audio
-.venv/bin/python -m bench.shown clear
-.venv/bin/python -m bench.shown churn
+python -m bench local first-audio
+python -m bench local clear
+python -m bench local churn
 """
 
+import argparse
 import json
 import os
 import random
@@ -20,7 +21,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
 from bench.client import call
-from bench.session import free_port, rss_mb, wait_for
+from bench.figures import line
+from bench.machine import descriptors, free_port, rss_mb, wait_for
+from bench.sessions import stamped
 
 LONG = (
     "The old clock on the wall had stopped years ago, yet nobody in the village ever thought of mending it. "
@@ -99,9 +102,6 @@ async def churn(
 ) -> dict[str, Any]:
     """File descriptors, session counts and memory before and after opening and closing ``calls`` calls."""
 
-    def descriptors() -> int:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-
     async def one() -> None:
         caller = await call(reactor, port)
         caller.hear(bytes(6400))
@@ -114,33 +114,38 @@ async def churn(
     for _ in range(5):
         await one()
     await deferLater(reactor, 1.0)
-    fds, memory = descriptors(), rss_mb(pid)
+    fds, memory = descriptors(pid), rss_mb(pid)
     for _ in range(calls):
         await one()
     await deferLater(reactor, 1.5)
-    return {"calls": calls, "descriptors_before": fds, "descriptors_after": descriptors(),
+    return {"calls": calls, "descriptors_before": fds, "descriptors_after": descriptors(pid),
             "rss_mb_before": round(memory, 1), "rss_mb_after": round(rss_mb(pid), 1)}  # fmt: skip
 
 
-def main() -> None:
-    checks = {"first-audio": first_audio, "clear": clear, "churn": churn}
-    if len(sys.argv) != 2 or sys.argv[1] not in checks:
-        raise SystemExit(f"usage: python -m bench.shown {'|'.join(checks)}")
-    process, port = gateway(security={"rate_limit_requests_per_second": 100000})
+CHECKS = {"first-audio": first_audio, "clear": clear, "churn": churn}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("check", choices=CHECKS)
+
+
+def main(options: argparse.Namespace) -> int:
+    """``local``."""
+    process, port = gateway(security={"rate_limit_requests_per_second": 99999})
 
     async def run(reactor: Any) -> None:
         await deferLater(reactor, 4.0)
-        arguments = (process.pid,) if sys.argv[1] == "churn" else ()
+        more = (process.pid,) if options.check == "churn" else ()
         began = time.monotonic()
-        figures = await checks[sys.argv[1]](reactor, port, *arguments)
-        print(json.dumps(figures | {"took_s": round(time.monotonic() - began, 1)}))
+        figures = await CHECKS[options.check](reactor, port, *more)
+        figures["took_s"] = round(time.monotonic() - began, 1)
+        print(line(stamped("local", {"check": options.check} | figures)), flush=True)
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    except SystemExit as ended:
+        return int(bool(ended.code))
     finally:
         process.terminate()
         process.wait(40)
-
-
-if __name__ == "__main__":
-    main()
+    return 0
