@@ -179,6 +179,12 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_full = False
+        # Not here: asyncio ends a connection twice that is closed in this call.
+        self.loop.call_soon(self._resume_writing)
+
+    def _resume_writing(self) -> None:
+        if self._is_full or self._transport is None:
+            return
         if self._half_closing and self.producer is None:
             self._close_writing()
             return

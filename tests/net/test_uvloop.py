@@ -1,0 +1,45 @@
+"""All of these tests again on uvloop, which a deployment uses."""
+
+import os
+import re
+import sys
+
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.runner import TestLoader
+from twisted.trial.unittest import TestCase
+
+from tests import net
+
+INSIDE = "WAAV_TESTS_ON_UVLOOP"
+"""Set for the process that runs the tests: it does not start another."""
+
+RUN = """
+import sys
+import uvloop
+from twisted.internet import asyncioreactor
+asyncioreactor.install(uvloop.new_event_loop())
+from twisted.scripts import trial
+sys.argv = ["trial", "--force-gc", "--temp-directory", sys.argv[1], "tests.net"]
+trial.run()
+"""
+
+
+class UvloopTests(TestCase):
+    timeout = 180
+
+    async def test_everything(self) -> None:
+        """What is tested on asyncio's event loop holds on uvloop as well, test for test."""
+        if INSIDE in os.environ:
+            from twisted.internet import reactor
+
+            self.assertIn("uvloop", repr(reactor._asyncioEventloop))  # type: ignore[attr-defined]
+            return
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, ["-c", RUN, self.mktemp()], env={**os.environ, INSIDE: "1"}
+        )
+        text = (out + err).decode()
+        self.assertEqual(code, 0, text[-6000:])
+        ran = re.search(r"Ran (\d+) tests", text)
+        assert ran is not None
+        expected = TestLoader().loadPackage(net, recurse=True).countTestCases()  # type: ignore[no-untyped-call]
+        self.assertEqual(int(ran.group(1)), expected)
