@@ -2,10 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
+
+ROOT = Path(__file__).parents[2]
 
 INFORMATIONAL = ["7.1.6", "7.13.1", "7.13.2"]
 """What the suite only reports: data after a close frame, and close codes that nobody has defined."""
@@ -17,7 +20,9 @@ class ConformanceTests(TestCase):
     async def judged(self, side: str) -> dict[str, Any]:
         """What ``python -m bench.conformance`` says about one side."""
         arguments = ["-m", "bench.conformance", side]
-        out, err, code = await getProcessOutputAndValue(sys.executable, arguments, env=None)
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, arguments, env=None, path=ROOT
+        )
         self.assertEqual(code, 0, (out + err).decode(errors="replace"))
         judged: dict[str, Any] = json.loads(out)
         self.assertEqual((judged["failed"], judged["non_strict"]), ([], []))
