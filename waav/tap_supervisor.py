@@ -204,7 +204,7 @@ class Supervisor(Service):
         post.is_ready, post.refusal, post.still_s = False, (), 0.0
         post.started_at = self._reactor.seconds()
         post.gone = Deferred()
-        post.process = process = WorkerProcess(
+        post.process = worker = WorkerProcess(
             post.number,
             reports.parcel(self._parcel(post.number)),
             lambda report: self._heard(post, report),
@@ -221,7 +221,7 @@ class Supervisor(Service):
         for at, descriptor in enumerate(self._sockets()):
             descriptors[reports.FIRST_SOCKET + at] = descriptor
         transport = self._reactor.spawnProcess(
-            process,
+            worker,
             sys.executable,
             [sys.executable, "-P", "-m", "waav.cli_worker"],
             env=dict(self._environ()),
@@ -311,6 +311,7 @@ class Supervisor(Service):
 
     def hang_up(self) -> None:
         """Hand SIGHUP on: workers read certificates again."""
+        self._log.info("SIGHUP is handed on to the workers")
         for post in self._posts:
             if post.process is not None and post.is_ready:
                 post.process.transport.signalProcess("HUP")

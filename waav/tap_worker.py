@@ -15,6 +15,7 @@ from twisted.logger import Logger, globalLogBeginner
 from waav.config import ConfigProblems, unpacked
 from waav.errors import ConfigError
 from waav.gateway.shared import SharedMemory
+from waav.net.children import hear_of_children
 from waav.ops import reports
 from waav.ops.logs import Forwarder
 from waav.ops.reports import Orders, Reports
@@ -88,6 +89,7 @@ class Worker:
         return True
 
     def _start(self, gateway: Gateway, share: Share) -> None:
+        hear_of_children(self._reactor)
         signal.signal(signal.SIGTERM, lambda number, frame: self._from_signal())
         Orders(self._reactor, self._obey, self._alone)
         beats = TimerService(BEAT_S, share.board.beat)

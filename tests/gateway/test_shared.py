@@ -174,19 +174,21 @@ class BoardTests(MemoryCase):
         """A new call goes to the worker with the fewest."""
         one, other, absent = self.boards()
         one.show(live=3, load=3)
+        other.show(live=0, load=1)
+        self.assertEqual(one.turns_before(), 2)
         other.show(live=1, load=2)
-        self.assertEqual((one.is_my_turn(), other.is_my_turn()), (False, True))
+        self.assertEqual((one.turns_before(), other.turns_before()), (1, 0))
         self.memory.clear(1)
-        self.assertTrue(one.is_my_turn())
-        self.assertTrue(absent.is_my_turn())
+        self.assertEqual(one.turns_before(), 0)
+        self.assertEqual(absent.turns_before(), 0)
 
     def test_equals_take_turns(self) -> None:
         """Workers that are equally busy accept in turn: short requests spread as well."""
         one, other, _ = self.boards()
         one.accepted()
-        self.assertEqual((one.is_my_turn(), other.is_my_turn()), (False, True))
+        self.assertEqual((one.turns_before(), other.turns_before()), (1, 0))
         other.accepted()
-        self.assertEqual((one.is_my_turn(), other.is_my_turn()), (True, True))
+        self.assertEqual((one.turns_before(), other.turns_before()), (0, 0))
 
     def test_a_worker_that_joins_later(self) -> None:
         """A worker that was started again is not sent every request until it has caught up."""
@@ -196,7 +198,7 @@ class BoardTests(MemoryCase):
             other.accepted()
         late.join()
         late.accepted()
-        self.assertTrue(one.is_my_turn())
+        self.assertEqual(one.turns_before(), 0)
 
 
 class ProcessTests(SynchronousTestCase):

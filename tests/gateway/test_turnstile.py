@@ -11,7 +11,7 @@ class Place:
     def __init__(self) -> None:
         self.shown = (0, 0)
         self.count = 0
-        self.is_mine = True
+        self.before = 0
 
     def show(self, live: int, load: int) -> None:
         self.shown = (live, load)
@@ -19,8 +19,8 @@ class Place:
     def accepted(self) -> None:
         self.count += 1
 
-    def is_my_turn(self) -> bool:
-        return self.is_mine
+    def turns_before(self) -> int:
+        return self.before
 
 
 class Port:
@@ -54,7 +54,7 @@ class TurnstileTests(SynchronousTestCase):
 
     def test_the_others_step_back(self) -> None:
         """A busier worker leaves a connection to the others, and takes it when it still waits after two milliseconds."""
-        self.place.is_mine = False
+        self.place.before = 1
         self.assertFalse(self.turnstile.may_accept(self.port))
         self.assertEqual(self.port.told, ["pause"])
         self.clock.advance(STEP_BACK_S)
@@ -63,9 +63,23 @@ class TurnstileTests(SynchronousTestCase):
         self.turnstile.accepted()
         self.assertFalse(self.turnstile.may_accept(self.port))
 
+    def test_far_behind(self) -> None:
+        """Who has many more calls than another waits longer for him, but never long."""
+        self.place.before = 3
+        self.turnstile.may_accept(self.port)
+        self.clock.advance(2.9 * STEP_BACK_S)
+        self.assertEqual(self.port.told, ["pause"])
+        self.clock.advance(0.2 * STEP_BACK_S)
+        self.assertEqual(self.port.told, ["pause", "resume"])
+        self.place.before = 100
+        self.clock.advance(STEP_BACK_S)
+        self.turnstile.may_accept(self.port)
+        self.clock.advance(0.0081)
+        self.assertEqual(self.port.told, ["pause", "resume"] * 2)
+
     def test_having_stepped_back_is_for_one_connection(self) -> None:
         """Who stepped back for a connection that another took has no claim to the next."""
-        self.place.is_mine = False
+        self.place.before = 1
         self.turnstile.may_accept(self.port)
         self.clock.advance(STEP_BACK_S)
         self.clock.advance(STEP_BACK_S)

@@ -313,12 +313,17 @@ class Board:
         """The loop of this worker goes round."""
         self._memory.beats[self._worker] += np.uint64(1)
 
-    def is_my_turn(self) -> bool:
-        """Whether nobody who accepts has a smaller load, or with the same load has accepted less."""
+    def turns_before(self) -> int:
+        """How many connections others should take before this worker: as many as its load is larger than theirs,
+        and one if with the same load another has accepted less. 0: it is this one's turn.
+        """
         memory = self._memory
         rows = zip(
             memory.is_up.tolist(), memory.loads.tolist(), memory.accepted.tolist(), strict=True
         )
         figures = [(load, accepted) if is_up else None for is_up, load, accepted in rows]
         mine = figures[self._worker]
-        return mine is None or all(other is None or mine <= other for other in figures)
+        least = min((other for other in figures if other is not None), default=None)
+        if mine is None or least is None or mine <= least:
+            return 0
+        return max(1, mine[0] - least[0])

@@ -1,6 +1,6 @@
 """Which worker takes the next connection, so that calls spread evenly over all.
 
-All workers hear of a new connection at the same moment. Whoever is not the least busy steps back for two
+All workers hear of a new connection at the same moment. Whoever is not the least busy steps back for some
 milliseconds; if the connection is still waiting then, he takes it after all.
 """
 
@@ -13,7 +13,11 @@ from twisted.internet.interfaces import IReactorTime
 from waav.gateway.calls import Calls
 
 STEP_BACK_S: Final = 0.002
-"""How long a connection waits for a worker that has fewer calls but is busy at the moment."""
+"""How long a connection waits for a worker that has fewer calls but is busy at the moment, for each call that it
+has fewer."""
+
+STEPS: Final = 4
+"""Nobody waits longer than for so many."""
 
 YOUNG_S: Final = 1.0
 """How long a connection counts that has not become a call: it may be about to."""
@@ -28,8 +32,8 @@ class Place(Protocol):
     def accepted(self) -> None:
         """One more connection."""
 
-    def is_my_turn(self) -> bool:
-        """Whether nobody who accepts is less busy."""
+    def turns_before(self) -> int:
+        """How many connections others should take before this worker; 0: it is this one's turn."""
 
 
 class Pausing(Protocol):
@@ -62,11 +66,12 @@ class Turnstile:
 
     def may_accept(self, port: Pausing) -> bool:
         """Whether to take a connection that waits at ``port``, which is paused for a moment if not."""
-        if self._board.is_my_turn() or self._clock.seconds() < self._insists_until:
+        before = self._board.turns_before()
+        if not before or self._clock.seconds() < self._insists_until:
             return True
         port.pause_accepting()
         again: Callable[..., Any] = self._look_again
-        self._clock.callLater(STEP_BACK_S, again, port)
+        self._clock.callLater(STEP_BACK_S * min(before, STEPS), again, port)
         return False
 
     def _look_again(self, port: Pausing) -> None:
