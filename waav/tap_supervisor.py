@@ -152,7 +152,7 @@ class Supervisor(Service):
         sockets: descriptors of the listening sockets.
         environ: of the workers.
         drain_s: how long calls may go on.
-        gone: called with the process id of a worker that ended.
+        gone: called with the number of a worker that ended.
         give_up: called with an exit code and lines when nothing can be started at all.
     """
 
@@ -251,7 +251,7 @@ class Supervisor(Service):
     def _ended(self, post: Post, reason: Failure) -> None:
         had = int(self._memory.live[post.number])
         self._memory.clear(post.number)
-        self._gone(post.pid)
+        self._gone(post.number)
         post.process = None
         gone, post.gone = post.gone, None
         if self._is_stopping:
@@ -434,7 +434,7 @@ def supervise(reactor: Any, loaded: Loaded, workers: int) -> Gateway:
         lambda: [port.handle[0] for port in ports],
         lambda: environment(loaded, os.environ, metrics),
         config.server.drain_s,
-        gone=lambda pid: None if metrics is None else process_gone(pid, str(metrics)),
+        gone=lambda number: None if metrics is None else process_gone(number, str(metrics)),
         give_up=lambda code, lines: _give_up(reactor, code, lines),
     )
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(supervisor.hang_up))

@@ -18,6 +18,7 @@ from waav.gateway.shared import SharedMemory
 from waav.net.children import hear_of_children
 from waav.ops import reports
 from waav.ops.logs import Forwarder
+from waav.ops.metrics import keep_as, shared_folder
 from waav.ops.reports import Orders, Reports
 from waav.registry import Registry
 from waav.session.clock import make_monotonic
@@ -77,6 +78,8 @@ class Worker:
                 for at, family in enumerate(beginning.families)
             )
             share = Share(self._reactor, memory, beginning.number, sockets, beginning.cache_path)
+            if shared_folder() is not None:
+                keep_as(beginning.number)
             gateway = build(self._reactor, replace(loaded, config=config), registry, share)
         except ConfigProblems as error:
             self._told.refused([str(problem) for problem in error.problems])
