@@ -38,9 +38,12 @@ from waav.gateway.ws import VoiceFactory
 from waav.links.answers import Answers
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
+from waav.links.engine_process import Process
+from waav.links.engine_threads import Threads
 from waav.links.files import FileStore
 from waav.links.settings import CacheSettings
 from waav.links.store import MemoryStore, Store
+from waav.net.children import hear_of_children
 from waav.ops.garbage import Settled
 from waav.ops.logs import LineObserver
 from waav.ops.metrics import shared_folder
@@ -160,6 +163,7 @@ def makeService(options: Options) -> Gateway:
     sys.setswitchinterval(SWITCH_S)
     # Where TLS is on, its listener takes the signal over to read the certificate again.
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(_nothing_to_reload))
+    reactor.callWhenRunning(hear_of_children, reactor)
     workers = workers_of(options.loaded.config.server.workers)
     if workers > 1:
         announce(options.loaded, options.registry)
@@ -183,7 +187,8 @@ def build(reactor: Any, loaded: Loaded, registry: Registry, share: Share | None 
     """
     config = loaded.config
     watchers = Watchers(reactor, config.diagnostics, config.metrics, shared_folder())
-    engines = Engines(reactor, config.models.threads, config.models.queue)
+    host = (Process if config.models.process else Threads)(reactor, config.models.threads)
+    engines = Engines(reactor, host, config.models.queue)
     store = _store(reactor, config.cache, share)
     dialler = Dialler(reactor, config.links, Answers(store, config.cache), engines)
     world = World(

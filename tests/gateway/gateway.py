@@ -110,8 +110,9 @@ class Said:
         text: str,
         on_audio: Callable[[bytes], None],
         on_start: Callable[[AudioFormat], None],
+        caller: str,
     ) -> None:
-        self.speaking, self.text = speaking, text
+        self.speaking, self.text, self.caller = speaking, text, caller
         self.audio, self.starts = on_audio, on_start
         self.is_paused = self.is_cancelled = False
         self.done: Deferred[None] = Deferred(self._cancelled)

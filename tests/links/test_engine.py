@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread as in_thread
 from twisted.trial.unittest import TestCase
 
 from tests.links.doubles import PCM, Heard, Mute, Talk
 from tests.links.test_http import until
 from waav import errors
 from waav.links.dial import Dialler
-from waav.links.engine import AHEAD, NICENESS, Engines
+from waav.links.engine import Engines
+from waav.links.engine_room import AHEAD
+from waav.links.engine_threads import NICENESS, Threads
 from waav.links.settings import LinkSettings
 from waav.speech import wire
 
@@ -103,7 +106,7 @@ class EngineCase(TestCase):
 
     def setUp(self) -> None:
         self.model = Model()
-        self.engines = Engines(reactor, 2, 64)
+        self.engines = Engines(reactor, Threads(reactor, 2), 64)
         self.sink = Heard()
         self.addCleanup(self.stop)
 
@@ -366,26 +369,26 @@ class PauseTests(EngineCase):
 class QueueTests(EngineCase):
     async def test_a_full_queue_is_an_error_not_a_wait(self) -> None:
         """When too many jobs wait the caller is told, at once."""
-        engines = Engines(reactor, 1, 2)
+        engines = Engines(reactor, Threads(reactor, 1), 2)
         self.addCleanup(engines.stop)
         self.addCleanup(self.model.gate.set)
 
-        def block() -> str:
-            self.model.entered.set()
-            self.model.gate.wait(WAIT_S)
-            return "done"
-
-        running = engines.run("m", block)
+        running = engines.do("m", lambda: in_thread(self.block))
         await until(self.model.entered.is_set)
-        await until(lambda: engines.waiting == 0)
-        waiting = [engines.run("m", lambda: "next") for _ in range(2)]
-        await self.assertFailure(engines.run("m", lambda: "no"), errors.ProviderBusy)
-        urgent = engines.run("m", lambda: "begun", is_urgent=True)
+        waiting = [engines.do("m", lambda: succeed("next")) for _ in range(2)]
+        self.assertEqual(engines.waiting, 2)
+        await self.assertFailure(engines.do("m", lambda: succeed("no")), errors.ProviderBusy)
+        urgent = engines.do("m", lambda: succeed("begun"), is_urgent=True)
         self.model.gate.set()
         self.assertEqual(
             await gatherResults([running, *waiting, urgent]), ["done", "next", "next", "begun"]
         )
-        self.assertEqual(await engines.run("m", lambda: "again"), "again")
+        self.assertEqual(await engines.do("m", lambda: succeed("again")), "again")
+
+    def block(self) -> str:
+        self.model.entered.set()
+        self.model.gate.wait(WAIT_S)
+        return "done"
 
     async def test_busy_reaches_the_caller_as_an_event(self) -> None:
         """A call whose text finds the queue full hears of it, and goes on later."""
@@ -427,7 +430,9 @@ class QueueTests(EngineCase):
             return os.getpriority(os.PRIO_PROCESS, 0)
 
         expected = niceness() + (NICENESS if sys.platform == "linux" else 0)
-        self.assertEqual(await self.engines.run("model", niceness), min(expected, 19))
+        seen: list[int] = []
+        await self.engines.host.load("model", lambda: seen.append(niceness()))
+        self.assertEqual(seen, [min(expected, 19)])
 
     async def test_stop_ends_the_threads(self) -> None:
         """Stopping the gateway leaves no thread behind and begins no more work."""
@@ -436,7 +441,7 @@ class QueueTests(EngineCase):
         self.assertTrue(before)
         await self.engines.stop()
         self.assertFalse([t for t in before if t.is_alive()])
-        await self.assertFailure(self.engines.run("m", lambda: 1), errors.ProviderLost)
+        await self.assertFailure(self.engines.do("m", lambda: succeed(1)), errors.ProviderLost)
         await self.engines.stop()
 
 
@@ -478,12 +483,14 @@ class ConversationTests(EngineCase):
 class FigureTests(EngineCase):
     async def test_what_the_workers_did(self) -> None:
         """Jobs, the time they took, refused ones and loaded models are counted for the operator."""
-        self.engines = Engines(reactor, 1, 0)
+        self.engines = Engines(reactor, Threads(reactor, 1), 0)
         self.model.loads = 1
         await self.engines.load(self.local())
         self.assertEqual((self.engines.loaded, self.engines.figures.jobs), (1, 1))
-        entered = self.engines.run("m", lambda: self.model.gate.wait(0.05), is_urgent=True)
-        refused = self.engines.run("m", lambda: None)
+        entered = self.engines.do(
+            "m", lambda: in_thread(lambda: self.model.gate.wait(0.05)), is_urgent=True
+        )
+        refused = self.engines.do("m", lambda: succeed(None))
         await self.assertFailure(refused, errors.ProviderBusy)
         await entered
         figures = self.engines.figures

@@ -12,6 +12,7 @@ from tests.links.test_http import HttpCase, until
 from tests.links.test_websocket import LinkCase
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
+from waav.links.engine_threads import Threads
 from waav.links.figures import LinkFigures
 from waav.links.settings import LinkSettings
 from waav.speech import wire
@@ -118,7 +119,7 @@ class EngineTests(TestCase):
         """The same of a model in this process. (STT-02)"""
         from twisted.internet import reactor
 
-        engines, sink = Engines(reactor, 1, 8), Heard()
+        engines, sink = Engines(reactor, Threads(reactor, 1), 8), Heard()
         self.addCleanup(engines.stop)
         opening = wire.Opening("engine:m", local=wire.Local("m", _Model, lambda loaded: loaded))
         dialler = Dialler(reactor, LinkSettings(), engines=engines)

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from waav.links.dial import Link, Sink
+from waav.links.engine_queue import Share
 from waav.links.figures import LinkFigures
 from waav.speech import wire
 from waav.speech.audio import AudioFormat, AudioFrame
@@ -123,10 +124,12 @@ class FakeEngines:
         self.workers: list[FakeWorker] = []
         self.error: Exception | None = None
         self.asked_for: list[wire.Local] = []
+        self.shares: list[Share] = []
         self.waiting: list[Deferred[Any]] | None = None
 
-    def converse(self, local: wire.Local) -> Deferred[Any]:
+    def converse(self, local: wire.Local, share: Share = Share()) -> Deferred[Any]:
         self.asked_for.append(local)
+        self.shares.append(share)
         if self.error is not None:
             error = self.error
 

@@ -13,6 +13,7 @@ from tests.session.test_session import Caller
 from waav.errors import ModelMissing
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
+from waav.links.engine_threads import Threads
 from waav.links.settings import LinkSettings
 from waav.session.call import CallSettings, Listening, Speaking, World
 from waav.session.session import Session
@@ -70,7 +71,7 @@ class OverLinksTests(TestCase):
 
     def setUp(self) -> None:
         self.crank = threading.Semaphore(0)
-        self.engines = Engines(reactor, 1, 16)
+        self.engines = Engines(reactor, Threads(reactor, 1), 16)
         self.dialler = Dialler(reactor, LinkSettings(), engines=self.engines)
         self.caller = Caller()
         world: dict[str, Any] = {
@@ -156,7 +157,7 @@ class OverLinksTests(TestCase):
         self.session.say("words")
         self.crank.release(100)
         # The only worker comes to this when it has made what it makes ahead.
-        await self.engines.run("test", lambda: None)
+        await self.engines.do("test", lambda: self.engines.host.close(0))
         self.assertEqual(self.caller.of("audio"), [])
         self.session.resume()
         await self.until(lambda: ("spoken_all",) in self.caller.got)

@@ -55,9 +55,10 @@ class Synthesis(Protocol):
 
 
 Begin = Callable[
-    [World, Speaking, str, Callable[[bytes], None], Callable[[AudioFormat], None]], Synthesis
+    [World, Speaking, str, Callable[[bytes], None], Callable[[AudioFormat], None], str], Synthesis
 ]
-"""``waav.session.synthesis.synthesize``: audio goes to the first callable, its format before that to the second."""
+"""``waav.session.synthesis.synthesize``: audio goes to the first callable, its format before that to the second; the
+last is the caller's address."""
 
 
 def decode_body(
@@ -150,7 +151,9 @@ class Delivery:
         self._calls.add(self, "speak")
         self._request.notifyFinish().addBoth(self._finished)
         try:
-            self._synthesis = begin(world, speaking, text, self._audio, self._starts)
+            self._synthesis = begin(
+                world, speaking, text, self._audio, self._starts, self._request.client_address
+            )
             if self._is_paused:
                 self._synthesis.pause()
             self._watch()

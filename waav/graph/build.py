@@ -16,6 +16,7 @@ from waav.errors import WaavError
 from waav.graph.definition import Definition, check, flow_order
 from waav.links.dial import Dialler
 from waav.links.engine import Conversation
+from waav.links.engine_queue import Share
 from waav.speech import wire
 
 _log = Logger()
@@ -78,6 +79,7 @@ class Surroundings:
         warn: told of what the caller asked for and does not get; the call goes on.
         took: told how long ``first_audio`` of an utterance took, in seconds.
         stream_id: for log lines.
+        share: whom work of the gateway's own models is for.
     """
 
     clock: IReactorTime
@@ -90,6 +92,7 @@ class Surroundings:
     warn: Callable[[WaavError], None]
     took: Callable[[str, float], None] = lambda name, seconds: None
     stream_id: str = ""
+    share: Share = Share()
 
 
 Kind = Callable[[Mapping[str, Any], Surroundings, Emit], Node]

@@ -130,6 +130,7 @@ class Listen:
             self._new_dialogue,
             self,
             fingerprint=fingerprint(self._listener.account),
+            share=self._surroundings.share,
         )
         if self._is_stopped:
             link.abort()

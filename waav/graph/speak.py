@@ -371,6 +371,7 @@ class Speak:
             dial_s=speaker.dial_s,
             request_s=speaker.request_s,
             use_cache=speaker.use_cache,
+            share=self._surroundings.share,
         )
         if self._is_stopped:
             link.abort()

@@ -10,7 +10,9 @@ from twisted.internet.defer import Deferred
 
 from waav.links.answers import Answers
 from waav.links.endpoint import VendorEndpoint
-from waav.links.engine import EngineLink, Engines
+from waav.links.engine import Engines
+from waav.links.engine_link import EngineLink
+from waav.links.engine_queue import Share
 from waav.links.http import HttpLink
 from waav.links.link import Link as Link
 from waav.links.link import Sink as Sink
@@ -66,6 +68,7 @@ class Dialler:
         dial_s: float | None = None,
         request_s: float | None = None,
         use_cache: bool = True,
+        share: Share = Share(),
     ) -> Deferred[Link]:
         """Begin a conversation.
 
@@ -77,6 +80,7 @@ class Dialler:
             dial_s: limit for getting ready, in place of the configured one.
             request_s: limit for one HTTP request, in place of the configured one.
             use_cache: whether answers may come from, and go to, the cache.
+            share: whom it is for, where that decides whose turn it is.
 
         Returns:
             Fires when the vendor is ready. Fails with a ``WaavError`` that says why not. Cancelling it hangs up.
@@ -100,7 +104,9 @@ class Dialler:
         if scheme == "engine":
             if self.engines is None:
                 raise RuntimeError("this dialler has no engines")
-            engine = EngineLink(self.engines, provider, first, sink, self._settings.backlog_s)
+            engine = EngineLink(
+                self.engines, provider, first, sink, self._settings.backlog_s, share
+            )
             return self._ready(engine, engine.open())
         if scheme not in ("ws", "wss"):
             raise ValueError(f"{provider}: no link for {scheme}: addresses")

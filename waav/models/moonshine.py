@@ -22,6 +22,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -188,7 +189,8 @@ class Listening:
 def local(rules: Rules, load: Callable[[], Model] = Moonshine) -> wire.Local:
     """The model for an ``engine:`` address, with conversations that cut speech by ``rules``."""
 
-    def begin(model: Model) -> wire.Engine:
-        return Listening(model, Segments(vad.silero(), rules))
+    return wire.Local(MODEL, load, partial(_begin, rules))
 
-    return wire.Local(MODEL, load, begin)
+
+def _begin(rules: Rules, model: Model) -> wire.Engine:
+    return Listening(model, Segments(vad.silero(), rules))

@@ -14,6 +14,7 @@ are never adjusted between frames (S-NOISE-06).
 
 import ctypes
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -301,9 +302,10 @@ def local(settings: NoiseSettings, folder: Path | None = None) -> wire.Local:
     if kind is None:
         raise ConfigError(f"no noise filter is called {settings.engine!r}", "noise_filter.engine")
     where = folder or fetch.folder(None, None)
-    mix = settings.mix
+    return wire.Local(
+        f"noise-{settings.engine}", partial(kind, where), partial(_begin, settings.mix)
+    )
 
-    def begin(model: Suppressor) -> wire.Engine:
-        return Filtering(model.stream(), mix) if mix > 0 else PassingThrough()
 
-    return wire.Local(f"noise-{settings.engine}", lambda: kind(where), begin)
+def _begin(mix: float, model: Suppressor) -> wire.Engine:
+    return Filtering(model.stream(), mix) if mix > 0 else PassingThrough()

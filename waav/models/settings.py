@@ -22,10 +22,14 @@ class ModelSettings:
     offline: bool = setting(
         False, "Never fetch anything; only use files that are there.", env="WAAV_MODELS_OFFLINE"
     )
-    threads: int = setting(2, "Worker threads that run models, all calls together.", check=positive)
+    process: bool = setting(
+        True,
+        "Run models in a process of their own; false: in threads of the gateway, where they slow calls down.",
+    )
+    threads: int = setting(2, "Threads that run models, all calls together.", check=positive)
     queue: int = setting(
         256,
-        "Most jobs that may wait for a worker; more is an error, never a longer wait.",
+        "Most jobs that may wait for a thread; more is an error, never a longer wait.",
         check=positive,
     )
 

@@ -12,6 +12,7 @@ What a conversation (``Deciding``) hears and says:
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -162,4 +163,4 @@ def local(settings: TurnSettings, folder: Path | None = None) -> wire.Local:
     """
     (file,) = fetch.smart_turn(settings.source, settings.sha256).files
     where = folder or fetch.folder(None, None)
-    return wire.Local("smart-turn", lambda: SmartTurn(where, file), Deciding)
+    return wire.Local("smart-turn", partial(SmartTurn, where, file), Deciding)

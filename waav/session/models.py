@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, fail
 
 from waav.errors import ModelMissing
 from waav.links.engine import Conversation
+from waav.links.engine_queue import Share
 from waav.models import noise as noise_model
 from waav.models import turn as turn_model
 from waav.session.call import CallSettings, Listening, World
@@ -52,12 +53,12 @@ def turns_config(
     }
 
 
-def converse(world: World, local: wire.Local) -> Deferred[Conversation]:
-    """Begin a conversation with a model of this process."""
+def converse(world: World, share: Share, local: wire.Local) -> Deferred[Conversation]:
+    """Begin a conversation with a model of the gateway's own, for ``share``."""
     engines = world.dialler.engines
     if engines is None:
         return fail(ModelMissing(f"{local.model}: this process runs no models"))
-    return engines.converse(local)
+    return engines.converse(local, share)
 
 
 def _folder(world: World) -> Path | None:

@@ -15,6 +15,7 @@ from waav.graph.listen import Listen
 from waav.graph.templates import plain_call
 from waav.graph.turns import Turns
 from waav.graph.values import Broken, Complete, Frames, Say
+from waav.links.engine_queue import Share
 from waav.session.call import CallSettings, Listening, Outlet, Speaking, World
 from waav.session.figures import Figures
 from waav.session.ledger import SPEAKING
@@ -54,10 +55,11 @@ class Call:
         self._is_congested = False
         self._has_refused_audio = False
         self._playback = Playback(world.clock, world.interruption.max_lock_s, self._unlocked)
+        share = Share(settings.stream_id)
         surroundings = Surroundings(
             clock=world.clock,
             dialler=world.dialler,
-            converse=partial(converse, world),
+            converse=partial(converse, world, share),
             congested=self._congested,
             on_text=self._on_text,
             on_audio=self._on_audio,
@@ -65,6 +67,7 @@ class Call:
             warn=self._warn,
             took=partial(self._took, settings.speaking),
             stream_id=settings.stream_id,
+            share=share,
         )
         definition = _definition(world, settings, self._is_locked)
         self._graph = build(definition, KINDS, surroundings)

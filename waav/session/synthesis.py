@@ -10,6 +10,7 @@ from waav.errors import WaavError, WireError
 from waav.graph.build import Surroundings
 from waav.graph.speak import Speak
 from waav.graph.values import Broken, Complete, Frames, Say
+from waav.links.engine_queue import Share
 from waav.session.call import Speaking, World
 from waav.session.models import converse
 from waav.speech.audio import AudioFormat
@@ -21,17 +22,19 @@ def synthesize(
     text: str,
     on_audio: Callable[[bytes], None],
     on_start: Callable[[AudioFormat], None],
+    caller: str = "",
 ) -> "Synthesis":
     """Speak ``text``.
 
     Args:
+        caller: who asks: the gateway's own voice speaks for one caller after the other.
         on_start: called once, before the first audio, with the format of what follows.
         on_audio: called with each piece as it comes, cut anywhere.
 
     Raises:
         WaavError: the settings cannot work; nothing was connected.
     """
-    return Synthesis(world, speaking, text, on_audio, on_start)
+    return Synthesis(world, speaking, text, on_audio, on_start, caller)
 
 
 class Synthesis:
@@ -49,6 +52,7 @@ class Synthesis:
         text: str,
         on_audio: Callable[[bytes], None],
         on_start: Callable[[AudioFormat], None],
+        caller: str,
     ) -> None:
         self._provider = speaking.provider.name
         self._ledger = world.ledger
@@ -58,18 +62,20 @@ class Synthesis:
         self._has_started = False
         self._error: WaavError | None = None
         self._ended: Deferred[None] = Deferred()
+        share = Share(caller, is_batch=True)
         self._node = Speak(
             speaking,
             Surroundings(
                 clock=world.clock,
                 dialler=world.dialler,
-                converse=partial(converse, world),
+                converse=partial(converse, world, share),
                 congested=lambda is_full: None,
                 on_text=lambda value: None,
                 on_audio=lambda value: None,
                 count=partial(world.ledger.count, self._provider),
                 warn=lambda error: None,
                 took=partial(world.ledger.took, self._provider),
+                share=share,
             ),
             self._receive,
             is_cut=False,
