@@ -11,11 +11,11 @@ from twisted.python import usage
 def install_reactor() -> None:
     """Install the reactor; must come before anything imports ``twisted.internet.reactor``."""
     try:
-        from waav.cli_loop import Loop
+        from uvloop import new_event_loop
     except ImportError:
         asyncioreactor.install()
     else:
-        asyncioreactor.install(Loop())
+        asyncioreactor.install(new_event_loop())
 
 
 def twistd_arguments(options: argparse.Namespace) -> list[str]:

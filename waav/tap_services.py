@@ -32,7 +32,7 @@ from waav.gateway.settings import ServerSettings, SpeechDefaults
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.models import noise, turn
-from waav.net.reactor import native
+from waav.net.reactor import loop_of, native
 from waav.net.tls import Certificate, SecureEndpoint
 from waav.secret import Secret
 from waav.session.call import World
@@ -43,8 +43,16 @@ from waav.tasks import Tasks
 PORT_TAKEN: Final = 3
 """Exit code when something the gateway needs is not to be had (S-CFG 1.11)."""
 
+SLOW: Final = (
+    "this reactor has no event loop: calls cost about twice the processor time. "
+    "Without --reactor, twistd waav chooses one that has"
+)
+
 CLEAN_UP_S: Final = 10.0
 """How long connections may take to go after the drain; they normally take no time at all."""
+
+
+_log = Logger()
 
 
 class Gateway(MultiService):
@@ -320,6 +328,8 @@ class Models(Service):
 
 def endpoints(reactor: Any, server: ServerSettings) -> Iterator[tuple[IStreamServerEndpoint, str]]:
     """The endpoints to listen on, each with its address as people write it."""
+    if loop_of(reactor) is None:
+        _log.warn("{what}", what=SLOW)
     reactor = native(reactor)
     for text in server.listen:
         yield serverFromString(reactor, text), text

@@ -433,6 +433,6 @@ def log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     """An exception handler for loops: what a protocol raises is logged where Twisted logs."""
     error = context.get("exception")
     if error is None:
-        Connection._log.error("{text}", text=context.get("message"))
+        Connection._log.error("{what}", what=context.get("message"))
     else:
-        Connection._log.failure("{text}", Failure(error), text=context.get("message"))
+        Connection._log.failure("{what}", Failure(error), what=context.get("message"))
