@@ -1,6 +1,7 @@
 """What is measured: our gateway, and the peers. Each is one process that serves ``/ws`` on a port."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,15 @@ def _waav(
     return sys.executable, command
 
 
+def _earlier(folder: Path, port: int, vendor_port: int) -> tuple[str, list[str]]:
+    """Our gateway as it stands in another checkout: ``git worktree add`` makes one."""
+    python, command = _waav(folder, port, vendor_port)
+    checkout = os.environ.get("WAAV_BENCH_EARLIER")
+    if not checkout:
+        raise SystemExit("WAAV_BENCH_EARLIER must name the folder of another checkout")
+    return python, ["env", "-C", checkout, *command]
+
+
 def _peer(environment: str, module: str, *extra: str) -> Maker:
     def make(folder: Path, port: int, vendor_port: int) -> tuple[str, list[str]]:
         python = environments.python_of(environment)
@@ -78,11 +88,12 @@ def _peer(environment: str, module: str, *extra: str) -> Maker:
 
 TARGETS: dict[str, Maker] = {
     "waav": _waav,
+    "earlier": _earlier,
     "picows": _peer("picows", "bench.peers.picows_relay"),
     "websockets": _peer("websockets", "bench.peers.websockets_relay"),
     "pipecat": _peer("pipecat", "bench.peers.pipecat_server"),
 }
-NAMES = ("waav", "rig", "picows", "websockets", "pipecat")
+NAMES = ("waav", "rig", "earlier", "picows", "websockets", "pipecat")
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def vendor(cores: machine.Cores, **changed: Any) -> Iterator[tuple[Rig, int]]:
     port = machine.free_port()
     job = {
         "port": port, "transcript_bytes": 16000, "final_every": 6, "speech_frames": 204,
-        "pace_s": 0.02, "first_s": 0.08,
+        "pace_s": 0.02, "first_s": 0.08, "keeps_broken_off": False,
     } | changed  # fmt: skip
     with rig("vendor", cores, **job) as process:
         process.next("listening")

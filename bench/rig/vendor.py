@@ -47,6 +47,8 @@ class Totals:
     speech_frames: int = 0
     transcripts: int = 0
     requests: int = 0
+    broken_off: list[tuple[int, int, int]] = field(default_factory=list)
+    """Answers that nobody wanted any more: call, utterance, when that was noticed."""
 
 
 class Connection(Frames):
@@ -86,7 +88,7 @@ class Connection(Frames):
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
             return
         numbers = [int(one) for one in NUMBERS.findall(json.loads(body)["text"].encode())]
-        answer = Answer(self, [*numbers, 0, 0][:2])
+        answer = Answer(self, (*numbers, 0, 0)[:2])
         self.answers.append(answer)
         if len(self.answers) == 1:
             answer.start()
@@ -105,8 +107,11 @@ class Connection(Frames):
             self.answers[0].resume()
 
     def connection_lost(self, error: Exception | None) -> None:
+        now = time.monotonic_ns()
         for answer in self.answers:
             answer.stop()
+            if self.totals.job["keeps_broken_off"]:
+                self.totals.broken_off.append((*answer.names, now))
         self.is_open = False
         self.totals.audio.end(self.call)
 
@@ -153,7 +158,7 @@ class Connection(Frames):
 class Answer:
     """One speech."""
 
-    def __init__(self, connection: Connection, names: list[int]) -> None:
+    def __init__(self, connection: Connection, names: tuple[int, int]) -> None:
         self.connection, self.names = connection, names
         job = connection.totals.job
         self.frames, self.pace_s, self.first_s = (
@@ -227,6 +232,7 @@ async def work(asked: dict[str, Any]) -> None:
             job.say(
                 "report", audio_up=totals.audio.row(), speech_frames=totals.speech_frames,
                 transcripts=totals.transcripts, requests=totals.requests,
+                broken_off=totals.broken_off,
             )  # fmt: skip
     server.close()
 
