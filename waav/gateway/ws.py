@@ -14,6 +14,7 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -73,6 +74,7 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
     _activity: Activity | None = None
     _abort_timer: IDelayedCall | None = None
     _next_turn: IDelayedCall | None = None
+    _left: Failure | None = None  # why the connection ended, while there are still messages to work through
     _is_full = _is_held = _is_in_turn = False
     _why = ""  # it ends, for the figures; the first reason counts
     _frames = 0  # of the message that is coming in
@@ -132,6 +134,10 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The slot is given back only when all that ran for the caller has ended."""
+        if self._unread and self.state == self.STATE_OPEN and reason.check(ConnectionDone):
+            # He left in peace, and Twisted's TLS says so though we have asked it to wait: hear him to the end first.
+            self._left = reason
+            return
         super().connectionLost(reason)
         self._unread.clear()
         for timer in (self._abort_timer, self._next_turn):
@@ -245,6 +251,9 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
             self._is_in_turn = False
         if self._unread:
             self._next_turn = clock.callLater(0, self._turn)
+        elif self._left is not None:
+            self.connectionLost(self._left)
+            return
         if self._unread or waited:
             self._read_or_not()
 
