@@ -10,14 +10,16 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Protocol
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
-from twisted.web.http import HTTPFactory, Request
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
 
 from tests.gateway_process import GatewayProcess, free_port
+from waav.ops.private import nearest_to_memory
 
 QUIET = {"stt_provider": "deepgram", "tts_provider": "deepgram"}
 """Defaults that load no model: a worker is ready sooner."""
@@ -62,16 +64,16 @@ class Answer(Protocol):
         self.done.callback(self.data)
 
 
-class Vendor(Request):
+class Vendor(Resource):
     """Speaks whatever it is asked to."""
 
+    isLeaf = True
     asked = 0
 
-    def process(self) -> None:
-        Vendor.asked += 1
-        self.setHeader(b"content-type", b"audio/l16")
-        self.write(b"\1\2" * 4000)
-        self.finish()
+    def render_POST(self, request: Request) -> bytes:
+        self.asked += 1
+        request.setHeader(b"content-type", b"audio/l16")
+        return b"\1\2" * 4000
 
 
 class WorkersCase(TestCase):
@@ -220,17 +222,15 @@ class CallTests(WorkersCase):
 
 class RequestTests(WorkersCase):
     SPEAK = (
-        b"POST /speak HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"POST /speak HTTP/1.0\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%s"
     )
 
     async def test_requests_share_limits_and_the_cache(self) -> None:
         """Speech that one worker had synthesised is a hit in the other; a caller's burst is one burst (F-047)."""
-        vendor = HTTPFactory(reactor=reactor)
-        vendor.requestFactory = Vendor  # type: ignore[attr-defined]
-        port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(vendor)
+        vendor = Vendor()
+        port = reactor.listenTCP(0, Site(vendor), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
-        Vendor.asked = 0
         gateway = await self.start(
             providers={
                 "deepgram": {
@@ -242,10 +242,13 @@ class RequestTests(WorkersCase):
         )
         body = b'{"text": "hello", "tts_config": {"provider": "deepgram", "model": "aura-2-thalia-en"}}'
         request = self.SPEAK % (len(body), body)
-        answers = [await self.ask(gateway, request) for _ in range(6)]
+        answers = [await self.ask(gateway, request)]
+        kept = nearest_to_memory()
+        await self.until(lambda: any(kept.glob("waav-*/cache/audio/*/[!.]*")), gateway)
+        answers += [await self.ask(gateway, request) for _ in range(5)]
         sounds = {answer.partition(b"\r\n\r\n")[2] for answer in answers}
         self.assertEqual({answer.split()[1] for answer in answers}, {b"200"}, answers[0])
-        self.assertEqual((len(sounds), Vendor.asked), (1, 1))
+        self.assertEqual((len(sounds), vendor.asked), (1, 1))
         for worker in (1, 2):
             self.assertRegex(gateway.output.text, rf"worker={worker}: POST /speak 200")
         many = [

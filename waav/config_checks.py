@@ -176,7 +176,7 @@ def workers_of(text: str) -> int:
 def _workers(values: Values) -> Findings:
     """What vendors allow is divided among the workers, and cannot be less than one each."""
     count, requests = workers_of(values["server.workers"]), values["links.requests"]
-    if requests < count:
+    if requests is not None and requests < count:
         yield "links.requests", f"cannot be divided among {count} workers (server.workers)"
 
 

@@ -1,5 +1,6 @@
 """What a worker has instead of what a gateway of one process has to itself."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -99,6 +100,8 @@ class Adopting(Native):
 
     def _accept(self, factory: IProtocolFactory) -> IListeningPort:
         port = super().adoptStreamPort(self._handle.descriptor, self._handle.family, factory)
+        # The port has a copy: with this one open, callers could still connect when nobody accepts any more.
+        os.close(self._handle.descriptor)
         port.gate = self._turnstile
         accepting: IListeningPort = port
         return accepting
