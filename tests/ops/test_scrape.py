@@ -1,11 +1,14 @@
 """Who may read the metrics, and how they get them."""
 
-from collections.abc import Callable
+import os
+import re
+import signal
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent, readBody
@@ -225,10 +228,11 @@ class SeparateTests(ScrapeCase):
         self.assertIn(b'waav_stt_results_total{provider="acme"} 3.0\n', answer.body)
 
 
-class DaemonTests(TestCase):
+class DaemonCase(TestCase):
     """A gateway as it is deployed."""
 
     timeout = 60
+    sections: Mapping[str, Any] = {}
 
     def setUp(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.start())
@@ -238,18 +242,28 @@ class DaemonTests(TestCase):
         self.gateway = GatewayProcess(
             reactor,
             metrics={"listen": f"tcp:{self.port}:interface=127.0.0.1", "token": "s3cret"},
-            audio={"stt_provider": "local", "tts_provider": "local"},
+            # Without models it is ready sooner.
+            audio={"stt_provider": "deepgram", "tts_provider": "deepgram"},
+            **self.sections,
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(self.gateway.stop()))
         await self.gateway.started()
 
     async def ask(self, port: int, path: str, **headers: str) -> tuple[int, bytes]:
-        """A GET."""
+        """A GET on a connection of its own."""
         wanted = Headers({name: [value] for name, value in headers.items()})
         address = f"http://127.0.0.1:{port}{path}".encode()
         response = await Agent(reactor).request(b"GET", address, wanted)
         return response.code, await readBody(response)
 
+    async def scrape(self, port: int) -> dict[str, float]:
+        """What that port tells."""
+        status, text = await self.ask(port, "/metrics", **BEARER)
+        self.assertEqual(status, 200)
+        return samples(text)
+
+
+class DaemonTests(DaemonCase):
     async def test_both_ways(self) -> None:
         """Both ports tell the same figures to those who have the token; they are true after some requests."""
         for port in (self.port, self.gateway.port):
@@ -257,12 +271,53 @@ class DaemonTests(TestCase):
         for _ in range(3):
             await self.ask(self.gateway.port, "/")
         for port in (self.port, self.gateway.port):
-            status, text = await self.ask(port, "/metrics", **BEARER)
-            said = samples(text)
-            self.assertEqual(status, 200)
+            said = await self.scrape(port)
             self.assertEqual(said['waav_requests_total{status="200"}'], 3)
             self.assertEqual(said['waav_requests_total{status="401"}'], 1)
             self.assertGreater(said["waav_loop_lag_seconds_count"], 0)
             self.assertGreater(said["waav_process_resident_memory_bytes"], 50_000_000)
         self.assertNotIn("s3cret", self.gateway.output.text)
         self.assertEqual(await self.gateway.stop(), 0)
+
+    async def test_a_stopped_process(self) -> None:
+        """Somebody who stops the process for a while and lets it go on is not told that something blocked it."""
+        before = await self.scrape(self.port)
+        os.kill(self.gateway.pid, signal.SIGSTOP)
+        await deferLater(reactor, 0.5)
+        os.kill(self.gateway.pid, signal.SIGCONT)
+        said = await self.scrape(self.port)
+        while said["waav_loop_lag_max_seconds"] < 0.3:
+            said = await self.scrape(self.port)
+        self.assertEqual(said["waav_loop_stalls_total"], before["waav_loop_stalls_total"])
+
+
+class WorkersTests(DaemonCase):
+    sections = {
+        "server": {"workers": 2},
+        "security": {"rate_limit_requests_per_second": 100_000},
+    }
+
+    async def until(self, port: int, name: str, value: float) -> dict[str, float]:
+        """Scrape until a figure is that; what other workers count may be a second old."""
+        ends_at = reactor.seconds() + 30  # type: ignore[attr-defined]
+        while True:
+            said = await self.scrape(port)
+            if said.get(name) == value:
+                return said
+            self.assertLess(reactor.seconds(), ends_at, f"{name} is {said.get(name)}")  # type: ignore[attr-defined]
+            await deferLater(reactor, 0.1)
+
+    async def test_all_workers_together(self) -> None:
+        """Any worker and the supervisor tell what all workers did, and it stays when a worker is killed."""
+        await self.until(self.port, "waav_process_workers", 2)
+        for _ in range(20):
+            await self.ask(self.gateway.port, "/nowhere")
+        name = 'waav_requests_total{status="404"}'
+        for port in (self.port, self.gateway.port):
+            await self.until(port, name, 20)
+        found = re.search(r"worker 1 is ready after .* \(process (\d+)\)", self.gateway.output.text)
+        assert found is not None
+        os.kill(int(found[1]), signal.SIGKILL)
+        await self.until(self.port, "waav_process_workers", 1)
+        said = await self.until(self.port, "waav_process_workers", 2)
+        self.assertEqual(said[name], 20)

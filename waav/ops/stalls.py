@@ -105,8 +105,9 @@ class Watch:
         late_s = now - self._planned_at
         if due_at != self._due_at:
             self._due_at, self._excused_s = due_at, 0.0
-        elif late_s > self._limit_s / 2 and cpu_s - self._cpu_s < late_s / 2:
-            self._excused_s += late_s
+        if late_s > self._limit_s / 2 and cpu_s - self._cpu_s < late_s / 2:
+            # From now on: the loop has not had its chance to come in time either.
+            self._excused_s = max(0.0, now - due_at)
         left_s = due_at + self._excused_s + self._limit_s - now
         caught = self.caught
         if caught is not None and caught.due_at == due_at:
