@@ -112,7 +112,7 @@ class WorkerProcess(ProcessProtocol):
     def _complained(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
         if text:
-            self._log.warn("it says: {text}", text=text, worker=self._number + 1)
+            self._log.warn("it says: {line}", line=text, worker=self._number + 1)
 
     def order(self, order: bytes) -> None:
         """Have it do something, if it still listens."""
@@ -201,6 +201,8 @@ class Supervisor(Service):
 
     def _start(self, post: Post) -> None:
         post.again = None
+        if self._is_stopping:
+            return
         post.is_ready, post.refusal, post.still_s = False, (), 0.0
         post.started_at = self._reactor.seconds()
         post.gone = Deferred()
