@@ -74,7 +74,9 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
     _activity: Activity | None = None
     _abort_timer: IDelayedCall | None = None
     _next_turn: IDelayedCall | None = None
-    _left: Failure | None = None  # why the connection ended, while there are still messages to work through
+    _left: Failure | None = (
+        None  # why the connection ended, while messages still wait for their turn
+    )
     _is_full = _is_held = _is_in_turn = False
     _why = ""  # it ends, for the figures; the first reason counts
     _frames = 0  # of the message that is coming in
