@@ -124,14 +124,15 @@ class ConnectTests(SocketCase):
 
     async def test_too_slow(self) -> None:
         """A host that does not answer is given up in time; nothing is left of the attempt."""
-        before = len(os.listdir("/proc/self/fd"))
         port = self.full()
-        held = len(os.listdir("/proc/self/fd"))
-        connecting = TCP4ClientEndpoint(self.net, "127.0.0.1", port, timeout=0.05).connect(Ends())  # type: ignore[arg-type]
-        await self.assertFailure(connecting, TimeoutError)
-        await turns()
-        self.assertEqual(len(os.listdir("/proc/self/fd")), held)
-        self.assertGreater(held, before)
+        left = []
+        for _ in range(3):
+            endpoint = TCP4ClientEndpoint(self.net, "127.0.0.1", port, timeout=0.05)  # type: ignore[arg-type]
+            await self.assertFailure(endpoint.connect(Ends()), TimeoutError)
+            await turns()
+            left.append(len(os.listdir("/proc/self/fd")))
+        # The first may open descriptors that uvloop keeps for itself.
+        self.assertEqual(left[1], left[2])
 
     async def test_changing_ones_mind(self) -> None:
         """An attempt can be stopped, by its connector or by cancelling."""

@@ -159,17 +159,23 @@ class ListenTests(SocketCase):
 
         factory = Ends(Brief)
         port = await self.listen(factory)
+
+        async def come_and_go(rounds: int) -> None:
+            for _ in range(rounds):
+                clients = [
+                    await self.client_endpoint(port.getHost().port).connect(Ends())
+                    for _ in range(50)
+                ]
+                for client in clients:
+                    await client.lost
+            await until(lambda: all(end.lost.called for end in factory.made))
+            await turns()
+
+        await come_and_go(1)
         before = open_files()
-        for _ in range(20):
-            clients = [
-                await self.client_endpoint(port.getHost().port).connect(Ends()) for _ in range(50)
-            ]
-            for client in clients:
-                await client.lost
-        await until(lambda: all(end.lost.called for end in factory.made))
-        await turns()
-        self.assertEqual(len(factory.made), 1000)
-        self.assertLessEqual(open_files(), before)
+        await come_and_go(20)
+        self.assertEqual(len(factory.made), 1050)
+        await until(lambda: open_files() <= before)
 
 
 def wanted_client(factory: Ends) -> Any:

@@ -373,7 +373,11 @@ class NativeTests(PlainBehaviour, PlainResets, SocketCase):
 
     async def test_it_is_ours(self) -> None:
         """Connections of a reactor with an event loop are the loop's, with no-delay from the start. (F-040)"""
-        for end in await self.pair():
+        ends = await self.pair()
+        handles = [end.transport.getHandle().fileno() for end in ends]
+        watched = {one.fileno() for one in reactor.getReaders()}  # type: ignore[attr-defined]
+        self.assertEqual(watched.intersection(handles), set())
+        for end in ends:
             self.assertIsInstance(end.transport, Connection)
             self.assertTrue(end.transport.getTcpNoDelay())
             self.assertEqual(end.transport.getHandle().family, socket.AF_INET)
