@@ -13,12 +13,15 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Protocol
+from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from tests.certificates import write_pair
 from tests.gateway_process import GatewayProcess, free_port
+from tests.test_tap import handshake
 from waav.ops.private import nearest_to_memory
 
 QUIET = {"stt_provider": "deepgram", "tts_provider": "deepgram"}
@@ -266,6 +269,24 @@ class RequestTests(WorkersCase):
             self.assertRegex(gateway.output.text, rf"worker={worker}: GET /providers 429")
         await gateway.stop()
         self.assertNotIn("Traceback", gateway.output.text)
+
+
+class TLSTests(WorkersCase):
+    async def test_a_new_certificate(self) -> None:
+        """All workers speak TLS, and read the certificate again at SIGHUP (S-CFG-19)."""
+        folder = Path(self.mktemp()).absolute()
+        cert, key = write_pair(folder)
+        server = {"tls": {"enabled": True, "cert_path": str(cert), "key_path": str(key)}}
+        gateway = await self.start(server=server)
+        answers = [await deferToThread(handshake, gateway.port, cert) for _ in range(2)]
+        self.assertEqual({answer.split()[1] for answer, _ in answers}, {b"200"})
+        write_pair(folder)
+        gateway.transport.signalProcess("HUP")
+        await self.said(gateway, "TLS certificate read again", 2)
+        again = [await deferToThread(handshake, gateway.port, cert) for _ in range(2)]
+        self.assertEqual(len({shown for _, shown in again} - {answers[0][1]}), 1)
+        self.assertRegex(gateway.output.text, r"worker=1: GET / 200")
+        self.assertRegex(gateway.output.text, r"worker=2: GET / 200")
 
 
 class StartTests(TestCase):

@@ -87,6 +87,10 @@ class Worker:
         except ConfigError as error:
             self._told.refused([f"{error.path}: {error.message}" if error.path else error.message])
             return False
+        except Exception:
+            # A file that was there when the gateway started may be gone or broken now. The supervisor tries again.
+            self._log.failure("this worker cannot begin")
+            return False
         self._sessions = next(one for one in gateway if isinstance(one, Sessions))
         self._reactor.callWhenRunning(self._start, gateway, share)
         return True
