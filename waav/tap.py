@@ -229,7 +229,7 @@ def build(reactor: Any, loaded: Loaded, registry: Registry, share: Share | None 
     # Started in this order, stopped in the opposite one: first nobody new comes in, then calls end.
     for service in (
         *watchers.services(),
-        Outside(dialler),
+        Outside(dialler, world),
         Models(engines, world, config.audio),
         Settled(reactor),
         timers(store, config.cache.sweep_seconds, reactor),

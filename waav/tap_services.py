@@ -18,6 +18,7 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
@@ -220,14 +221,49 @@ class Sessions(Service):
 
 
 class Outside(Service):
-    """The connections to vendors and the models of the process: the last to stop."""
+    """The connections to vendors and the models of the process: the last to stop.
 
-    def __init__(self, dialler: Dialler) -> None:
+    Args:
+        dialler: makes the connections.
+        world: knows the vendors, and for which of them there are credentials.
+    """
+
+    _log = Logger()
+
+    def __init__(self, dialler: Dialler, world: World) -> None:
         self._dialler = dialler
+        self._world = world
+        self._warming: IDelayedCall | None = None
+
+    def startService(self) -> None:
+        """Have connections open before the first call needs them, without holding up the start."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._warming = self._world.clock.callLater(0, self._warm)
+
+    def _warm(self) -> None:
+        self._warming = None
+        self._dialler.keep_warm(self.openings())
+
+    def openings(self) -> Iterator[Opening]:
+        """How conversations begin with each provider for which the gateway has credentials."""
+        for provider in self._world.registry.providers:
+            try:
+                account = self._world.account(provider, None)
+                if not account.credentials:
+                    continue
+                if provider.listen is not None:
+                    yield provider.listen(ListenSettings(provider.name), account).opening
+                if provider.speak is not None:
+                    yield provider.speak(SpeakSettings(provider.name), account).opening
+            except WaavError as error:
+                self._log.debug("nothing to warm up: {error}", error=error.message)
 
     def stopService(self) -> Deferred[None]:
         """Hang up everywhere."""
         super().stopService()  # type: ignore[no-untyped-call]
+        if self._warming is not None:
+            self._warming.cancel()
+            self._warming = None
         return self._dialler.stop()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.http import Request as WebRequest
 from twisted.web.resource import Resource
@@ -20,9 +20,10 @@ from waav import errors
 from waav.links import link as link_module
 from waav.links.answers import Answers
 from waav.links.dial import Dialler
+from waav.links.refusals import said_in
+from waav.links.retry import retry_after_s
 from waav.links.settings import CacheSettings, LinkSettings
 from waav.links.store import MemoryStore
-from waav.links.web import Reading, retry_after_s, said_in
 from waav.speech import wire
 
 
@@ -257,8 +258,8 @@ class OrderTests(HttpCase):
         link = await self.link(dialler)
         link.send(wire.Speak("a"))
         await self.spoken()
-        (kept,) = dialler._web._pool._connections.values()
-        self.assertTrue(kept[0].transport.getTcpNoDelay())
+        (kept,) = dialler._web.pool(self.url)._idle
+        self.assertTrue(kept.transport.getTcpNoDelay())
 
 
 class StreamTests(HttpCase):
@@ -796,42 +797,3 @@ class RetryAfterTests(SynchronousTestCase):
             (b"\xff", "\ufffd"),
         ):
             self.assertEqual(said_in(body), said)
-
-
-class ReadingTests(SynchronousTestCase):
-    def test_a_pause_of_ours_is_not_the_vendors_silence(self) -> None:
-        """A caller who listens slowly for minutes does not make the vendor time out. (S-TTS-12, S-TTS-52)"""
-        clock = Clock()
-        pieces: list[Any] = []
-        reading = Reading(clock, "acme", wire.Head(200, {}), pieces.append, 100, 10.0, 60.0)
-        clock.advance(5)
-        reading.pause()
-        for _ in range(30):
-            clock.advance(10)
-        reading.resume()
-        clock.advance(9)
-        reading.dataReceived(b"x")
-        clock.advance(9)
-        self.assertNoResult(reading.finished)
-        clock.advance(2)
-        self.failureResultOf(reading.finished, errors.ProviderTimeout)
-        self.assertEqual(clock.getDelayedCalls(), [])
-        self.assertEqual(pieces, [wire.Head(200, {}), wire.Body(b"x")])
-
-    def test_one_timer_however_many_pieces(self) -> None:
-        """Pieces do not make timers."""
-        clock = Clock()
-        reading = Reading(clock, "acme", wire.Head(200, {}), lambda _: None, 10**9, 10.0, 60.0)
-        for _ in range(1000):
-            reading.dataReceived(b"x")
-        self.assertEqual(len(clock.getDelayedCalls()), 1)
-        reading.abandon()
-        self.assertEqual(clock.getDelayedCalls(), [])
-
-    def test_too_much(self) -> None:
-        """An answer without end does not fill our memory. (S-REQ-10)"""
-        reading = Reading(Clock(), "acme", wire.Head(200, {}), lambda _: None, 10, 10.0, 60.0)
-        reading.dataReceived(b"x" * 10)
-        self.assertNoResult(reading.finished)
-        reading.dataReceived(b"x")
-        self.failureResultOf(reading.finished, errors.WireError)

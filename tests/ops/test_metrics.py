@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from waav.gateway.figures import ConnectionFigures
 from waav.links.engine import EngineFigures
 from waav.links.store import StoreFigures
-from waav.links.web import Figures
+from waav.links.traffic import Figures
 from waav.ops import sources
 from waav.ops.lag import LoopLag
 from waav.ops.metrics import Metrics, exposition, process_gone

@@ -1,7 +1,7 @@
 """Opens links to vendors: the address in the dialogue's opening decides which kind."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import random
 from typing import Any
 from weakref import WeakSet
@@ -17,7 +17,8 @@ from waav.links.http import HttpLink
 from waav.links.link import Link as Link
 from waav.links.link import Sink as Sink
 from waav.links.settings import LinkSettings
-from waav.links.web import Figures, Web
+from waav.links.traffic import Figures
+from waav.links.web import Web
 from waav.links.websocket import WebSocketLink
 from waav.net.tls import SYSTEM, Trust
 from waav.speech import wire
@@ -91,6 +92,7 @@ class Dialler:
             return _failed()
         scheme = first.opening.url.partition(":")[0]
         if scheme in ("http", "https"):
+            self._web.pool(first.opening.url).expect()
             link = HttpLink(
                 self._web,
                 provider,
@@ -141,6 +143,18 @@ class Dialler:
         else:
             Deferred.fromCoroutine(opening).addCallbacks(opened, failed)
         return ready
+
+    def keep_warm(self, openings: Iterable[wire.Opening]) -> None:
+        """Have connections open before their first use, where conversations that begin so go over HTTP.
+
+        Returns at once. A vendor that cannot be reached just now is tried again later, and in any case when
+        somebody wants to talk to him.
+        """
+        if self._settings.warmup == "off":
+            return
+        for opening in openings:
+            if opening.url.partition(":")[0] in ("http", "https"):
+                self._web.pool(opening.url).keep_warm(self._settings.warm)
 
     def fetch(self, provider: str, request: wire.Request) -> Deferred[bytes]:
         """The body of one small answer (at most 1 MiB), with the same limits and repetitions as any other.

@@ -1,6 +1,5 @@
 """Where connections to vendors are made: names resolved off the reactor, TLS checked, Nagle off."""
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,7 +21,6 @@ class VendorEndpoint:
         is_secure: TLS or not.
         dial_s: limit for the TCP connection.
         trust: whose certificates are believed; None: those of the system's authorities.
-        on_connected: called for each connection made.
     """
 
     def __init__(
@@ -34,7 +32,6 @@ class VendorEndpoint:
         is_secure: bool,
         dial_s: float,
         trust: Trust | None = None,
-        on_connected: Callable[[], None] | None = None,
     ) -> None:
         self._reactor = native(reactor)
         self._host = host
@@ -42,10 +39,9 @@ class VendorEndpoint:
         self._is_secure = is_secure
         self._dial_s = dial_s
         self._trust = trust or SYSTEM
-        self._on_connected = on_connected
 
     def _endpoint(self) -> Any:
-        """Built only to connect: an agent makes one of us per request, most of which find a connection."""
+        """Built only to connect: most requests find a connection."""
         host = self._host.encode("idna")
         plain = HostnameEndpoint(self._reactor, host, self._port, timeout=self._dial_s)
         if not self._is_secure:
@@ -63,8 +59,6 @@ class VendorEndpoint:
                 transport.protocol = (
                     protocol  # past the wrapper that Twisted's endpoints leave in between
                 )
-            if self._on_connected is not None:
-                self._on_connected()
             return protocol
 
         return connecting.addCallback(connected)

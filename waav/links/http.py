@@ -9,10 +9,11 @@ from twisted.logger import Logger
 
 from waav import errors
 from waav.links.answers import Answer, Answers, Recording, key_of
+from waav.links.exchange import Exchange
 from waav.links.figures import LinkFigures
 from waav.links.goodbye import Goodbye
 from waav.links.link import Sink, Waits, understand
-from waav.links.web import Exchange, Web
+from waav.links.web import Web
 from waav.speech import wire
 
 REPLAY_BYTES: Final = 16 * 1024

@@ -9,7 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from waav import errors
-from waav.links.web import REFUSAL_BYTES, retry_after_s, said_in
+from waav.links.refusals import REFUSAL_BYTES, said_in
+from waav.links.retry import retry_after_s
 from waav.net.frames import FrameLane
 from waav.speech import wire
 
