@@ -33,6 +33,10 @@ class Running:
 Maker = Callable[..., tuple[str, list[str]]]
 
 
+TOKEN = "bench-metrics"
+"""Of our gateway's ``GET /metrics``."""
+
+
 def waav_config(port: int, vendor_port: int, **sections: Any) -> dict[str, Any]:
     """A gateway with everything at its default, but for what a run from one address needs.
 
@@ -46,6 +50,7 @@ def waav_config(port: int, vendor_port: int, **sections: Any) -> dict[str, Any]:
         "audio": {"stt_provider": "deepgram", "tts_provider": "deepgram"},
         "cache": {"ttl_seconds": 0},
         "logging": {"level": "warn"},
+        "metrics": {"token": TOKEN},
         "security": {
             "max_connections_per_ip": 100000,
             "rate_limit_requests_per_second": 99999,
@@ -53,6 +58,9 @@ def waav_config(port: int, vendor_port: int, **sections: Any) -> dict[str, Any]:
         },
     }
     for name, values in sections.items():
+        if values is None:
+            del config[name]
+            continue
         config[name] = config.get(name, {}) | values if isinstance(values, dict) else values
     return config
 
@@ -71,7 +79,8 @@ def _waav(
 
 def _earlier(folder: Path, port: int, vendor_port: int) -> tuple[str, list[str]]:
     """Our gateway as it stands in another checkout: ``git worktree add`` makes one."""
-    python, command = _waav(folder, port, vendor_port)
+    # It may be older than the metrics.
+    python, command = _waav(folder, port, vendor_port, metrics=None)
     checkout = os.environ.get("WAAV_BENCH_EARLIER")
     if not checkout:
         raise SystemExit("WAAV_BENCH_EARLIER must name the folder of another checkout")

@@ -47,6 +47,7 @@ class Totals:
     speech_frames: int = 0
     transcripts: int = 0
     requests: int = 0
+    connections: int = 0
     broken_off: list[tuple[int, int, int]] = field(default_factory=list)
     """Answers that nobody wanted any more: call, utterance, when that was noticed."""
 
@@ -60,6 +61,10 @@ class Connection(Frames):
         self.answers: list[Answer] = []
         self.heard_bytes = self.told = 0
         self.call = -1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.totals.connections += 1
 
     # HTTP.
 
@@ -113,6 +118,7 @@ class Connection(Frames):
             if self.totals.job["keeps_broken_off"]:
                 self.totals.broken_off.append((*answer.names, now))
         self.is_open = False
+        self.totals.connections -= 1
         self.totals.audio.end(self.call)
 
     # Recognition.
@@ -228,6 +234,8 @@ async def work(asked: dict[str, Any]) -> None:
             totals.speech_frames = totals.transcripts = totals.requests = 0
         elif order == "begin":
             totals.audio.delays = Delays()
+        elif order == "connections":
+            job.say("connections", open=totals.connections)
         elif order == "report":
             job.say(
                 "report", audio_up=totals.audio.row(), speech_frames=totals.speech_frames,
