@@ -205,7 +205,8 @@ def build(reactor: Any, loaded: Loaded, registry: Registry, share: Share | None 
         ledger=watchers.ledger,
     )
     calls = Calls(reactor)
-    watchers.follow(calls, store, dialler, engines)
+    restarts = (lambda: 0) if share is None else share.restarts
+    watchers.follow(calls, store, dialler, engines, restarts)
     security = config.security
     voice = VoiceFactory(world, config.websocket, calls, default_rate_hz=config.audio.sample_rate)
     site = build_site(

@@ -1,6 +1,6 @@
 """What watches the gateway put together: the event loop's lag and stalls, the metrics, and who may read them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from twisted.application.internet import TimerService
@@ -49,8 +49,19 @@ class Watchers:
         self._metrics = Metrics() if settings.is_on else None
         self.ledger = Ledger() if self._metrics is None else self._metrics.calls
 
-    def follow(self, calls: Calls, store: Store, dialler: Dialler, engines: Engines) -> None:
-        """Have what these count in the metrics."""
+    def follow(
+        self,
+        calls: Calls,
+        store: Store,
+        dialler: Dialler,
+        engines: Engines,
+        restarts: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Have what these count in the metrics.
+
+        Args:
+            restarts: how often workers of this gateway were started again.
+        """
         metrics = self._metrics
         if metrics is None:
             return
@@ -60,7 +71,7 @@ class Watchers:
             sources.vendors(metrics, dialler),
             sources.models(metrics, engines),
             sources.loop(metrics, self._lag, self._stalls),
-            sources.process(metrics),
+            sources.process(metrics, restarts=restarts),
         ):
             metrics.follow(source)
 

@@ -140,6 +140,10 @@ class Share:
         self._sockets = sockets
         self._cache_path = cache_path
 
+    def restarts(self) -> int:
+        """How often workers were started again."""
+        return int(self.memory.restarts.sum())
+
     def slots(self, security: SecuritySettings) -> SharedSlots:
         """Counts connections of all workers."""
         return SharedSlots(

@@ -165,10 +165,22 @@ def loop(metrics: Metrics, lag: LoopLag, stalls: Stalls | None) -> Callable[[], 
     return take
 
 
-def process(metrics: Metrics, proc: Path = _PROC) -> Callable[[], None]:
-    """Memory, processor and descriptors, of all worker processes together."""
+def process(
+    metrics: Metrics, proc: Path = _PROC, restarts: Callable[[], int] = lambda: 0
+) -> Callable[[], None]:
+    """Memory, processor and descriptors, of all worker processes together.
+
+    Args:
+        proc: where the system tells of this process.
+        restarts: how often workers of this gateway were started again.
+    """
     make = metrics.families
     workers = make.gauge("process_workers", "Processes that serve callers.")
+    again = make.gauge(
+        "process_worker_restarts",
+        "Workers that ended and were started again, since the gateway's start.",
+        mode="livemax",
+    )
     resident = make.gauge("process_resident_memory_bytes", "Resident memory.")
     cpu = Following(make.counter("process_cpu_seconds_total", "Processor time."))
     open_fds = make.gauge("process_open_fds", "Open file descriptors.")
@@ -181,6 +193,7 @@ def process(metrics: Metrics, proc: Path = _PROC) -> Callable[[], None]:
 
     def take() -> None:
         cpu.set(time.process_time())
+        again.set(restarts())
         most_fds.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         try:
             resident.set(int((proc / "statm").read_text().split()[1]) * _PAGE_BYTES)
