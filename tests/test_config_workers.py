@@ -47,6 +47,7 @@ class CountTests(ConfigCase):
         text = "{server: {workers: 4}, links: {requests: 3}}"
         self.assertIn("4 workers", self.refused("links.requests", text))
         self.load("{server: {workers: 4}, links: {requests: 4}}")
+        self.refused("links.requests", "{server: {workers: 21}, links: {preset: low_latency}}")
 
 
 class CoresTests(SynchronousTestCase):

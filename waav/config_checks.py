@@ -15,6 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from waav.config_layers import Problem
 from waav.errors import BadRequest
 from waav.gateway.settings import WORKERS_MAX
+from waav.links.settings import PRESETS
 from waav.ops.cores import usable_cores
 from waav.registry import Registry
 
@@ -175,8 +176,9 @@ def workers_of(text: str) -> int:
 
 def _workers(values: Values) -> Findings:
     """What vendors allow is divided among the workers, and cannot be less than one each."""
-    count, requests = workers_of(values["server.workers"]), values["links.requests"]
-    if requests is not None and requests < count:
+    count = workers_of(values["server.workers"])
+    requests = values["links.requests"] or PRESETS[values["links.preset"]]["requests"]
+    if requests < count:
         yield "links.requests", f"cannot be divided among {count} workers (server.workers)"
 
 

@@ -261,7 +261,8 @@ class Supervisor(Service):
                 gone.callback(None)
             return
         lived_s = self._reactor.seconds() - post.started_at
-        self._log.error(
+        say = self._log.info if reason.check(ProcessDone) else self._log.error
+        say(
             "worker {worker} {how} with {calls} calls",
             worker=post.number + 1,
             how=how_it_ended(reason),

@@ -273,6 +273,19 @@ class FileStoreTests(Contract, FileCase):
         self.assertFalse(await store.exists("1"))
         self.assertGreater(store.figures.evictions, 0)
 
+    async def test_making_room_leaves_writers_alone(self) -> None:
+        """A file that another writer is in the middle of is not taken for an old entry."""
+        store = self.build(max_disk_bytes=3000)
+        await store.put("a", b"x" * 1000)
+        half = self.files()[0].parent / ".1-2-half.tmp"
+        half.write_bytes(b"half")
+        os.utime(half, (0, self.now))
+        for key in ("b", "c", "d"):
+            self.pass_time(10)
+            await store.put(key, b"x" * 1000)
+        self.assertGreater(store.figures.evictions, 0)
+        self.assertTrue(half.exists())
+
     async def test_keys_are_not_written_down(self) -> None:
         """Nobody learns from the files what was asked."""
         await self.build().put("the secret question", b"1")

@@ -326,4 +326,4 @@ class Board:
         least = min((other for other in figures if other is not None), default=None)
         if mine is None or least is None or mine <= least:
             return 0
-        return max(1, mine[0] - least[0])
+        return max(1, int(mine[0] - least[0]))

@@ -334,6 +334,8 @@ class Folder:
             return
         found = []
         for path in self._files():
+            if path.name.startswith("."):
+                continue  # somebody is writing it
             with suppress(FileNotFoundError):
                 found.append((path.stat().st_atime, path))
         for _, path in sorted(found):
