@@ -233,7 +233,12 @@ def build(reactor: Any, loaded: Loaded, registry: Registry, share: Share | None 
         Outside(dialler, world),
         Models(engines, world, config.audio),
         Settled(reactor),
-        timers(store, config.cache.sweep_seconds, reactor),
+        # One of several workers sweeps the folder that they share.
+        *(
+            [timers(store, config.cache.sweep_seconds, reactor)]
+            if share is None or share.number == 0
+            else []
+        ),
         Sessions(reactor, calls, voice.tasks, config.server.drain_s, hears_signals=share is None),
         *(
             listeners(reactor, config, site)
