@@ -12,6 +12,7 @@ COMMANDS = {
     "interrupt": "from an interruption to the last frame of what was spoken",
     "echo": "CPU per echoed WebSocket message, plain and over TLS, beside peers",
     "speak": "requests to POST /speak in a second",
+    "http2": "speech over HTTP/2 against HTTP/1.1",
     "workers": "two worker processes against one",
     "soak": "calls that come and go for minutes or hours: descriptors, memory, lag",
     "models": "delays of calls while the gateway's own models work",

@@ -22,6 +22,9 @@ ENVIRONMENTS = {
     "websockets": Environment(
         ("websockets==17.4", "uvloop==0.23.0"), ("websockets.speedups", "uvloop")
     ),
+    "http2": Environment(
+        ("h2==4.4.1", "httptools==0.9.0", "uvloop==0.23.0"), ("h2", "httptools", "uvloop")
+    ),
     "pipecat": Environment(
         ("pipecat-ai[deepgram,websocket]==1.14.0", "fastapi==0.165.0", "uvicorn==0.54.0",
          "uvloop==0.23.0"),

@@ -132,15 +132,12 @@ class Job:
             if isinstance(piece, wire.End):
                 self._keep(self._recording)  # before anybody hears of the end, and hangs up
         for event in events:
-            if not self._has_ended():
+            if not self.is_dropped:
                 self._hear(event)
 
     def _keep(self, recording: Recording) -> None:
         if self._exchange is not None and self._exchange.is_whole:
             recording.keep()
-
-    def _has_ended(self) -> bool:
-        return self.is_dropped
 
 
 class HttpLink:
