@@ -271,6 +271,20 @@ class RequestTests(WorkersCase):
         self.assertNotIn("Traceback", gateway.output.text)
 
 
+SPOILT = """\
+import sys
+from dataclasses import replace
+import waav.tap_supervisor as supervisor
+from waav.cli import main
+packed = supervisor.packed
+supervisor.packed = lambda loaded: packed(
+    replace(loaded, values={**loaded.values, "cache.path": "/dev/null/speech"})
+)
+sys.exit(main())
+"""
+"""waav, whose workers find what it cannot have found itself: a folder that is gone."""
+
+
 class TLSTests(WorkersCase):
     async def test_a_new_certificate(self) -> None:
         """All workers speak TLS, and read the certificate again at SIGHUP (S-CFG-19)."""
@@ -292,12 +306,14 @@ class TLSTests(WorkersCase):
 class StartTests(TestCase):
     timeout = 60
 
-    async def serve(self, *options: str, **env: str) -> tuple[str, int]:
+    async def serve(
+        self, *options: str, program: tuple[str, str] = ("-m", "waav.cli"), **env: str
+    ) -> tuple[str, int]:
         folder = Path(self.mktemp())
         folder.mkdir()
         _, err, code = await getProcessOutputAndValue(
             sys.executable,
-            ["-m", "waav.cli", "serve", *options],
+            [*program, "serve", *options],
             env=dict(os.environ, PORT=str(free_port()), **env),
             path=str(folder),
         )
@@ -309,6 +325,14 @@ class StartTests(TestCase):
         self.assertEqual(code, 1)
         self.assertEqual(len(err.splitlines()), 1, err)
         self.assertIn("server.workers: must be auto or 1 to 64", err)
+
+    async def test_workers_that_cannot_begin(self) -> None:
+        """When no worker can use the configuration the gateway ends with 1 and says why, once, instead of trying for ever."""
+        err, code = await self.serve(
+            "--workers", "2", "--logfile", "log", program=("-c", SPOILT), HOST="127.0.0.1"
+        )
+        self.assertEqual(code, 1, err)
+        self.assertRegex(err, r"^waav: cache\.path: .*/dev/null/speech.*\n$")
 
     async def test_a_new_root(self) -> None:
         """Workers cannot be started in another root: said at start."""
