@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -109,6 +110,8 @@ class Engines:
         self._loads = DeferredLock()
         self._numbers = count(1)
         self._talks: dict[int, Callable[[errors.ProviderLost], None]] = {}
+        self._wanted: list[wire.Local] = []  # models to load again
+        self._again: IDelayedCall | None = None
         self._is_stopped = False
 
     @property
@@ -144,7 +147,7 @@ class Engines:
             Fails with ``ProviderBusy`` when too many jobs wait. Cancelling it forgets the result.
         """
         if self._is_stopped:
-            return fail(errors.ProviderLost(name, f"{name}: the gateway is stopping"))
+            return fail(_stopping(name))
         if not is_urgent and len(self._jobs) >= self._queue:
             self.figures.refused += 1
             return fail(
@@ -174,9 +177,9 @@ class Engines:
         self._running -= 1
         self.figures.jobs += 1
         self.figures.seconds += self.reactor.seconds() - began_at
-        # First the worker gets something to do, then somebody has a look at what it did.
-        self._dispatch()
+        # Whoever was served asks for more now, behind the others: only then it is seen whose turn it is.
         settle(result, found)
+        self._dispatch()
 
     # Models.
 
@@ -228,13 +231,16 @@ class Engines:
         talks, self._talks = self._talks, {}
         for tell in talks.values():
             tell(errors.ProviderLost("models", "the process that runs the models is gone"))
-        self.reactor.callLater(AGAIN_S, self._load_again, lost)
+        self._wanted += lost
+        if self._again is None:
+            self._again = self.reactor.callLater(AGAIN_S, self._load_again)
 
-    def _load_again(self, lost: list[wire.Local]) -> None:
-        for local in lost:
-            if not self._is_stopped:
-                # Whoever wants it is told why it failed, and it is logged.
-                self.load(local).addErrback(lambda failure: None)
+    def _load_again(self) -> None:
+        self._again = None
+        wanted, self._wanted = self._wanted, []
+        for local in wanted:
+            # Whoever asks for it is told why it failed, and it is logged.
+            self.load(local).addErrback(lambda failure: None)
 
     # Conversations.
 
@@ -253,9 +259,11 @@ class Engines:
         """The number of a new conversation with a loaded model. Cancelling it gives the conversation back once it
         has begun.
 
-        It waits however many wait: callers come back all at once after a restart, to begin takes no time, and
-        there are no more of these than connections.
+        It waits for nobody: callers come back all at once after a restart, to begin takes no time, and there are
+        no more of these than connections.
         """
+        if self._is_stopped:
+            return fail(_stopping(name))
         number = next(self._numbers)
         begun: Deferred[int] = Deferred()
 
@@ -269,9 +277,10 @@ class Engines:
             if not begun.called:
                 begun.errback(failure)
 
-        self.do(
-            name, lambda: self.host.open(number, local.model, local.open), share, number, is_urgent=True
-        ).addCallbacks(opened, failed)  # fmt: skip
+        beginning: Deferred[None] = Deferred()
+        beginning.addCallbacks(opened, failed)
+        self._jobs.put_first((lambda: self.host.open(number, local.model, local.open), beginning))
+        self._dispatch()
         return begun
 
     def watch(self, number: int, lost: Callable[[errors.ProviderLost], None]) -> None:
@@ -296,9 +305,11 @@ class Engines:
             return succeed(None)
         self._is_stopped = True
         self._models.clear()
+        if self._again is not None:
+            self._again.cancel()
         while self._jobs:
             _work, result = self._jobs.take()
-            settle(result, Failure(errors.ProviderLost("models", "the gateway is stopping")))
+            settle(result, Failure(_stopping("models")))
         return self.host.stop()
 
 
@@ -386,6 +397,10 @@ def as_error(provider: str, what: str, failure: Failure) -> errors.WaavError:
         return error
     kind = error.kind if isinstance(error, Elsewhere) else type(error).__name__
     return errors.ProviderError(provider, f"{provider}: {what} ({kind})")
+
+
+def _stopping(name: str) -> errors.ProviderLost:
+    return errors.ProviderLost(name, f"{name}: the gateway is stopping")
 
 
 def _forget(waiting: list[Deferred[None]], waiter: Deferred[None]) -> None:

@@ -112,14 +112,15 @@ class Process:
             command = [sys.executable, "-m", "waav.links.engine_worker"]
             # The modules that made the models are to be found there as well.
             environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
-            self._child = _Child(self._reactor, self._log)
+            child = _Child(self._reactor, self._log)
             self._reactor.spawnProcess(
-                self._child,
+                child,
                 sys.executable,
                 [*command, str(self.threads), str(NICENESS)],
                 env=environment,
                 childFDs={0: "w", 1: "r", 2: "r", DESCRIPTOR: theirs.fileno()},
             )
+            self._child = child
             line = self._line = _Line(self)
             factory = Factory.forProtocol(lambda: line)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)

@@ -51,9 +51,10 @@ class _Round(Generic[J]):
 
 
 class Turns(Generic[J]):
-    """Jobs that wait for a worker. One caller's many requests delay another's by one job at most."""
+    """Jobs that wait for a worker. One caller's many requests delay another's by one job, besides those under way."""
 
     def __init__(self) -> None:
+        self._first: deque[J] = deque()
         self._live: _Round[J] = _Round()
         self._batch: _Round[J] = _Round()
         self._size = 0
@@ -72,9 +73,16 @@ class Turns(Generic[J]):
         (self._batch if share.is_batch else self._live).put(share.caller, request, job)
         self._size += 1
 
+    def put_first(self, job: J) -> None:
+        """Wait in front of everybody, behind those who do so already: for what takes no time."""
+        self._first.append(job)
+        self._size += 1
+
     def take(self) -> J:
         """The next job; there must be one."""
         self._size -= 1
+        if self._first:
+            return self._first.popleft()
         if self._live and not (self._batch and self._in_a_row >= LIVE_IN_A_ROW):
             self._in_a_row += 1
             return self._live.take()
