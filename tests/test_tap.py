@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.session.test_clock import Ticking
 from twisted import internet
 from waav import __version__
 from waav.cli_client import Call
-from waav.config import Loaded, load
+from waav.config import Loaded, accounts, load
 from waav.errors import ConfigError, ModelMissing, WaavError
 from waav.gateway.calls import Calls
 from waav.gateway.settings import ServerSettings, SpeechDefaults, TLSSettings
@@ -44,9 +45,9 @@ from waav.ops.settings import LogSettings
 from waav.registry import Registry
 from waav.session.call import World
 from waav.speech.provider import Account
-from waav.speech.wire import Local
+from waav.speech.wire import Local, Opening
 from waav.tap import Options, announce, build, chosen_observer, makeService, timers
-from waav.tap_services import Gateway, Listener, Models, Sessions, endpoints
+from waav.tap_services import Gateway, Listener, Models, Outside, Sessions, endpoints
 from waav.tasks import Tasks
 
 
@@ -356,6 +357,59 @@ class Workers:
         return succeed(None) if self.error is None else fail(self.error)
 
 
+class Vendors:
+    """A dialler that remembers what it is to keep warm."""
+
+    def __init__(self) -> None:
+        self.warm: list[str] = []
+
+    def keep_warm(self, openings: Iterable[Opening]) -> None:
+        self.warm += [opening.url for opening in openings]
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+
+class WarmUpTests(SynchronousTestCase):
+    def warmed(self, text: str = "", **env: str) -> list[str]:
+        """What is kept warm with this configuration."""
+        registry = Registry.discover()
+        clock, vendors = Clock(), Vendors()
+        account = accounts(loaded(self, text, **env).config, registry)
+        service = Outside(vendors, World(clock, registry, vendors, account))  # type: ignore[arg-type]
+        service.startService()
+        self.assertEqual(vendors.warm, [])  # the start waits for nobody
+        clock.advance(0)
+        self.successResultOf(service.stopService())
+        return vendors.warm
+
+    def test_those_with_credentials(self) -> None:
+        """Vendors whose keys are configured are warmed up where their requests will go; others, and local voices, are not. (F-183, F-268, F-270, S-REQ-05)"""
+        self.assertEqual(self.warmed(), [])
+        self.assertEqual(
+            [url for url in self.warmed(DEEPGRAM_API_KEY="k") if url.startswith("http")],
+            ["https://api.deepgram.com"],
+        )
+        own = "providers: {openai: {api_key: k, endpoint: 'http://127.0.0.1:9/own'}}"
+        self.assertEqual(set(self.warmed(own)), {"http://127.0.0.1:9/own"})
+
+    def test_a_provider_that_cannot_begin(self) -> None:
+        """A key that cannot be used keeps neither the gateway nor other vendors from starting."""
+        keys = {"DEEPGRAM_API_KEY": "not a key", "OPENAI_API_KEY": "k"}
+        self.assertEqual(set(self.warmed(**keys)), {"https://api.openai.com"})
+
+    def test_a_stop_before_it_has_begun(self) -> None:
+        """A gateway that is stopped at once opens nothing."""
+        registry, clock, vendors = Registry.discover(), Clock(), Vendors()
+        world = World(
+            clock, registry, vendors, accounts(loaded(self, DEEPGRAM_API_KEY="k").config, registry)
+        )  # type: ignore[arg-type]
+        service = Outside(vendors, world)  # type: ignore[arg-type]
+        service.startService()
+        self.successResultOf(service.stopService())
+        self.assertEqual((clock.getDelayedCalls(), vendors.warm), ([], []))
+
+
 class PreloadTests(SynchronousTestCase):
     def preloaded(self, workers: Workers, **settings: Any) -> str:
         """The log of a start."""
@@ -530,7 +584,7 @@ class SecretTests(GatewayCase):
         observer = LineObserver(out, LogSettings(level="debug"))
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        gateway = self.start("providers: {deepgram: {api_key: topsecret}}")
+        gateway = self.start("providers: {deepgram: {api_key: topsecret}}\nlinks: {warmup: off}")
         port = self.port(gateway)
         for path in (
             "/?token=topsecret",
