@@ -29,9 +29,6 @@ CONDITIONS = {
     "ten_recognitions": {"talkers": 10},
 }
 WARM_UP_S = 2.0
-SETTLED_S = 12.0
-"""After this a gateway has put aside what start-up made (``ops/garbage.py``); before, a collection takes 50 ms, once."""
-
 SAID = (
     "Please hold the line, somebody will be with you in a moment. "
     "Seven letters arrived this morning, and nobody has opened them yet. "
@@ -107,11 +104,12 @@ def measure(
         time.sleep(options.seconds)
         cpu = threads.row()
         done = talkers.ask("end", "measured")
-        rows = []
-        for crowd, rig in ((ours, heard), (direct, double)):
+        for crowd in (ours, direct):
             crowd.ask("end", "measured")
-            result, report = crowd.next("result"), rig.ask("report", "report")
-            rows.append((result, report))
+        rows = [
+            (crowd.next("result"), rig.ask("report", "report"))
+            for crowd, rig in ((ours, heard), (direct, double))
+        ]
     (result, report), (floor, floor_report) = rows
     figures = {
         "audio_up": report["audio_up"] | {"sent": result["frames_sent"]},
@@ -163,24 +161,19 @@ def main(options: argparse.Namespace) -> int:
     """``models``: prints a line for each round."""
     cores = machine.Cores()
     wrong = []
+    models = {"threads": options.threads, "process": not options.in_threads}
     names = [one for one in options.only.split(",") if one]
     for number in range(options.rounds):
         about = machine.about()
-        with (
-            tempfile.TemporaryDirectory(prefix="waav-bench-") as folder,
-            control.vendor(cores) as vendor,
-        ):
-            sections = {"models": {"threads": options.threads, "process": not options.in_threads}}
-            found = {}
+        found = {}
+        with tempfile.TemporaryDirectory(prefix="waav-bench-") as folder:
             for index, name in enumerate(names):
                 # A gateway for each, so that the double's counts are of one condition.
                 with (
                     control.vendor(cores) as vendor,
-                    targets.running("waav", vendor[1], cores, **sections) as gateway,
+                    targets.running("waav", vendor[1], cores, models=models) as gateway,
                 ):
-                    began = time.monotonic()
                     sound = spoken(gateway.port, Path(folder))
-                    time.sleep(max(0.0, began + SETTLED_S - time.monotonic()))
                     found[name] = measure(name, gateway, vendor, sound, options, cores, index)
                     versions = gateway.versions
                 wrong += [f"{name}: {one}" for one in found[name]["faults"]]

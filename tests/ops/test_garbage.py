@@ -33,6 +33,13 @@ class SettledTests(SynchronousTestCase):
         self.assertNotIn(id(kept), {id(one) for one in gc.get_objects()})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_from_the_start(self) -> None:
+        """The first calls of a gateway are not held up by a look through all its modules either."""
+        early = Thing()
+        self.settled.startService()
+        self.addCleanup(self.settled.stopService)
+        self.assertNotIn(id(early), {id(one) for one in gc.get_objects()})
+
     def test_stop(self) -> None:
         """A gateway that stops before leaves no timer behind."""
         self.settled.startService()
