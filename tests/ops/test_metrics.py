@@ -170,10 +170,15 @@ class MetricsTests(SynchronousTestCase):
 
     def test_vendors(self) -> None:
         """HTTP figures by host; a host whose figures were forgotten and begin anew goes on adding up."""
-        self.all.dialler.figures["https://a:443"] = Figures(10, 7, 2, 1, 3, 4.5, 5)
+        self.all.dialler.figures["https://a:443"] = Figures(10, 7, 2, 1, 3, 4.5, 5, 6, 8, 9)
         self.assertEqual(
             self.said("http_"),
             {
+                'succeeded_total{origin="https://a:443"}': 7,
+                'connections_reused_total{origin="https://a:443"}': 6,
+                'connections_idle{origin="https://a:443"}': 8,
+                'waiting{origin="https://a:443"}': 9,
+                'request_seconds_sum{origin="https://a:443"}': 4.5,
                 'requests_total{origin="https://a:443"}': 10,
                 'failed_total{origin="https://a:443"}': 2,
                 'retries_total{origin="https://a:443"}': 1,
@@ -184,6 +189,26 @@ class MetricsTests(SynchronousTestCase):
         )
         self.all.dialler.figures["https://a:443"] = Figures(2)
         self.assertEqual(self.said("http_requests_total"), {'{origin="https://a:443"}': 12})
+
+    def test_vendors_by_time(self) -> None:
+        """What requests took is a histogram; a second scrape adds what came in between, nothing twice. (F-269, S-REQ-04)"""
+        figures = self.all.dialler.figures["https://a:443"] = Figures()
+        figures.ended(0.15)
+        figures.answered(0.07)
+        self.all.read()
+        figures.ended(100.0)
+        for _ in range(2):
+            said = self.said("http_request_seconds_")
+        label = 'origin="https://a:443"}'
+        self.assertEqual(
+            [said.get(f'bucket{{le="{le}",{label}', 0) for le in ("0.1", "0.2", "60.0", "+Inf")],
+            [0, 1, 1, 2],
+        )
+        self.assertEqual((said[f"count{{{label}"], said[f"sum{{{label}"]), (2, 100.15))
+        self.assertEqual(self.said("http_first_byte_seconds_")[f'bucket{{le="0.1",{label}'], 1)
+        figures = self.all.dialler.figures["https://a:443"] = Figures()
+        figures.ended(0.15)
+        self.assertEqual(self.said("http_request_seconds_")[f"count{{{label}"], 3)
 
     def test_vendors_that_are_forgotten(self) -> None:
         """A host that is not remembered any more has nothing in flight."""

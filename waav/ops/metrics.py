@@ -13,9 +13,9 @@ start, prometheus_client keeps all values in files of that folder, and ``exposit
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
@@ -224,6 +224,26 @@ class Following:
         more = number - before if number >= before else number
         child = self._counter.labels(*labels) if labels else self._counter
         child.inc(more)
+
+
+class FollowingClasses:
+    """A histogram that follows what others have counted by its classes, each for itself."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+        self._seen: dict[tuple[str, ...], tuple[float, list[int]]] = {}
+
+    def set(self, seconds: float, counts: Sequence[int], *labels: str) -> None:
+        """It is now this: the sum, and the numbers in the classes, the one above all bounds last."""
+        known_s, known = self._seen.get(labels, (0.0, [0] * len(counts)))
+        if sum(counts) < sum(known):
+            known_s, known = 0.0, [0] * len(counts)
+        self._seen[labels] = seconds, list(counts)
+        child: Any = self._histogram.labels(*labels)
+        # The library has no call for that: it only takes one observation at a time.
+        child._sum.inc(seconds - known_s)
+        for bucket, number, before in zip(child._buckets, counts, known, strict=True):
+            bucket.inc(number - before)
 
 
 def exposition(registry: CollectorRegistry, folder: str | None = None) -> bytes:

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.links.store import Store
+from waav.links.traffic import BOUNDS_S
 from waav.ops.lag import LoopLag
-from waav.ops.metrics import Following, Metrics
+from waav.ops.metrics import Following, FollowingClasses, Metrics
 from waav.ops.stalls import Stalls
 
 _PROC: Final = Path("/proc/self")
@@ -102,24 +103,46 @@ def vendors(metrics: Metrics, dialler: Dialler) -> Callable[[], None]:
         for name, metric, doc in (
             ("total", "requests", "Requests that came to an end, repetitions not counted."),
             ("failed", "failed", "The failed ones; those given up by callers are neither."),
+            ("succeeded", "succeeded", "The successful ones."),
             ("retries", "retries", "Repetitions."),
             ("seconds", "seconds", "What requests took, all together."),
             ("connections_opened", "connections_opened", "Connections opened."),
+            ("connections_reused", "connections_reused", "Requests that found one open."),
         )
     }
-    in_flight = make.gauge("http_in_flight", "Requests under way.", "origin")
+    gauges = {
+        name: make.gauge(f"http_{name}", doc, "origin")
+        for name, doc in (
+            ("in_flight", "Requests under way."),
+            ("waiting", "Requests that wait for their turn."),
+            ("connections_idle", "Open connections that nobody uses."),
+        )
+    }
+    durations = {
+        name: FollowingClasses(
+            make.histogram(f"http_{name}_seconds", doc, "origin", buckets=BOUNDS_S)
+        )
+        for name, doc in (
+            ("request", "What a request took, to the end of its answer."),
+            ("first_byte", "From asking to the head of the answer."),
+        )
+    }
 
     busy: set[str] = set()
 
     def take() -> None:
         for origin in busy - dialler.figures.keys():
-            in_flight.labels(origin).set(0)
+            for gauge in gauges.values():
+                gauge.labels(origin).set(0)
         busy.clear()
         for origin, figures in dialler.figures.items():
             busy.add(origin)
             for name, counter in counters.items():
                 counter.set(getattr(figures, name), origin)
-            in_flight.labels(origin).set(figures.in_flight)
+            for name, gauge in gauges.items():
+                gauge.labels(origin).set(getattr(figures, name))
+            durations["request"].set(figures.seconds, figures.latency, origin)
+            durations["first_byte"].set(figures.first_byte_seconds, figures.first_byte, origin)
 
     return take
 
