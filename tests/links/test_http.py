@@ -1,5 +1,6 @@
 """Synthesis over HTTP against a vendor on loopback, and with a clock where time matters."""
 
+import gc
 import gzip
 import json
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from twisted.web.server import NOT_DONE_YET, Site
 from tests.links.doubles import Heard, Say
 from waav import errors
 from waav.links import link as link_module
-from waav.links.answers import Answers
+from waav.links.answers import Answers, Recording
 from waav.links.dial import Dialler
+from waav.links.exchange import Exchange
+from waav.links.http import Job
+from waav.links.parser import AnswerParser
 from waav.links.refusals import said_in
 from waav.links.retry import retry_after_s
 from waav.links.settings import CacheSettings, LinkSettings
@@ -186,6 +190,21 @@ class OrderTests(HttpCase):
         self.assertEqual(figures.connections_opened, 1)
         self.assertEqual((figures.total, figures.succeeded, figures.failed), (6, 6, 0))
         self.assertEqual(figures.in_flight, 0)
+
+    async def test_answers_leave_nothing_behind(self) -> None:
+        """The memory of an answer is free once it was given, not when the garbage collector comes by."""
+        dialler = self.dialler(cached=True)
+        link = await self.link(dialler)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for number in range(5):
+            link.send(wire.Speak(str(number)))
+        await self.spoken(5)
+        await link.close()
+        kinds = (AnswerParser, Exchange, Job, Recording)
+        left = [type(one).__name__ for one in gc.get_objects() if isinstance(one, kinds)]
+        self.assertEqual(left, [])
 
     async def test_the_limit_per_host_holds_and_those_behind_wait_in_order(self) -> None:
         """A hundred calls at once do not become a hundred requests at one vendor. (F-266, S-REQ-01)"""

@@ -158,6 +158,7 @@ class Recording:
 
     def _end(self, outcome: _Outcome) -> None:
         ended, self._ended = self._ended, None
+        self._pieces.clear()
         if ended is not None:
             ended(outcome)
 

@@ -79,7 +79,7 @@ class Connection(protocol.Protocol):
 
     def abort(self) -> None:
         """Break it: the vendor sees that and stops working. Nobody is told anything more."""
-        self._parser = self._reader = None
+        self._forget()
         if self.is_open:
             self.is_open = False
             self._wire.abortConnection()
@@ -103,8 +103,13 @@ class Connection(protocol.Protocol):
         if parser.is_complete and self._reader is reader:
             self._end(parser, reader)
 
-    def _end(self, parser: AnswerParser, reader: Reader) -> None:
+    def _forget(self) -> None:
+        if self._parser is not None:
+            self._parser.release()
         self._parser = self._reader = None
+
+    def _end(self, parser: AnswerParser, reader: Reader) -> None:
+        self._forget()
         self.is_used = True
         if parser.can_keep and self.is_open:
             self.resume()
@@ -115,7 +120,7 @@ class Connection(protocol.Protocol):
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         parser, reader = self._parser, self._reader
-        self._parser = self._reader = None
+        self._forget()
         self.is_open = False
         self._on_lost(self)
         if parser is None or reader is None:

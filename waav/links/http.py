@@ -105,7 +105,11 @@ class Job:
             self._exchange.pause()
         if self.is_dropped:
             self._exchange.cancel()
-        await self._exchange.run()
+        try:
+            await self._exchange.run()
+        finally:
+            # It delivers to us: left in place, both would stay for the garbage collector, with all they hold.
+            self._exchange = None
 
     async def _give(self, answer: Answer) -> None:
         """Deliver a remembered answer as a vendor would: in pieces, stopping while the consumer is full."""
