@@ -11,6 +11,7 @@ from waav.gateway.calls import Calls
 from waav.links.dial import Dialler
 from waav.links.engine import Engines
 from waav.links.store import Store
+from waav.net.reactor import native
 from waav.ops import sources
 from waav.ops.lag import LoopLag
 from waav.ops.metrics import Metrics
@@ -111,7 +112,7 @@ def metrics_listeners(
         return
     resource = build_metrics_resource(reactor, metrics, folder, settings.token)
     yield Listener(
-        serverFromString(reactor, settings.listen),
+        serverFromString(native(reactor), settings.listen),
         ScrapeSite(reactor, resource),
         f"{settings.listen} for metrics",
         is_console_on=False,

@@ -1,11 +1,11 @@
 """Which reactor runs."""
 
-import os
+import subprocess
 import sys
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
-from twisted.internet.utils import getProcessOutputAndValue
+from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
@@ -29,11 +29,12 @@ class ChoiceTests(TestCase):
     timeout = 60
 
     async def chosen(self, *options: str) -> str:
-        _, err, code = await getProcessOutputAndValue(
-            sys.executable, ["-c", ASK, *options], env=dict(os.environ)
+        # In a thread: trial on uvloop does not hear of processes that end.
+        done = await deferToThread(
+            subprocess.run, [sys.executable, "-c", ASK, *options], capture_output=True, text=True
         )
-        self.assertEqual(code, 0, err)
-        return err.decode()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return str(done.stderr)
 
     async def test_twistd(self) -> None:
         """``twistd waav`` runs on uvloop as ``waav serve`` does, unless told otherwise."""

@@ -56,9 +56,8 @@ class VendorEndpoint:
             transport = protocol.transport
             transport.setTcpNoDelay(True)
             if isinstance(transport, Connection):
-                transport.protocol = (
-                    protocol  # past the wrapper that Twisted's endpoints leave in between
-                )
+                # Past the wrapper that Twisted's endpoints leave in between.
+                transport.protocol = protocol
             return protocol
 
         return connecting.addCallback(connected)
