@@ -116,7 +116,9 @@ class Reading:
             self._unpacker = unpacker_for(headers)
         except Unreadable:
             coding = headers["content-encoding"][:40]
-            self._fail(self._wire_error(f"sent an answer compressed as {coding!r}"))
+            self._fail(
+                self._wire_error(f"{self._provider} sent an answer compressed as {coding!r}")
+            )
 
     def body(self, data: bytes) -> None:
         self._heard_at = self._clock.seconds()
@@ -124,7 +126,9 @@ class Reading:
             try:
                 data = self._unpacker.feed(data, max(self._room, 0))
             except Unreadable:
-                self._fail(self._wire_error("sent compressed bytes that are broken"))
+                self._fail(
+                    self._wire_error(f"{self._provider} sent compressed bytes that are broken")
+                )
                 return
             if not data:
                 return
@@ -140,12 +144,12 @@ class Reading:
         else:
             self._give(wire.Body(data))
         if self._room < 0:
-            self._fail(self._wire_error("sent more than is allowed"))
+            self._fail(self._wire_error(f"{self._provider} sent more than is allowed"))
 
     def ended(self, is_whole: bool) -> None:
         self._connection = None  # it is another's by now
         if self._unpacker is not None and not self._unpacker.is_whole:
-            self._fail(self._lost_error("hung up in the middle of its answer"))
+            self._fail(self._lost_error(f"{self._provider} hung up in the middle of its answer"))
             return
         self.is_whole = is_whole
         if not self._is_refusal:
@@ -158,11 +162,19 @@ class Reading:
         self._connection = None
         self.has_heard |= has_begun
         if isinstance(reason, NotHttp):
-            self._fail(self._wire_error("answered with something that is not HTTP"))
+            self._fail(
+                self._wire_error(f"{self._provider} answered with something that is not HTTP")
+            )
         elif self.answer is None:
-            self._fail(self._lost_error(f"hung up before it answered ({cause(reason)})"))
+            self._fail(
+                self._lost_error(f"{self._provider} hung up before it answered ({cause(reason)})")
+            )
         else:
-            self._fail(self._lost_error(f"hung up in the middle of its answer ({cause(reason)})"))
+            self._fail(
+                self._lost_error(
+                    f"{self._provider} hung up in the middle of its answer ({cause(reason)})"
+                )
+            )
 
     # How it ends.
 
@@ -216,12 +228,12 @@ class Reading:
             self._timer = self._clock.callLater(due - now, self._watch)
             return
         if not self.has_heard:
-            said = f"did not answer within {now - self._began_at:.1f} s"
+            said = f"{self._provider} did not answer within {now - self._began_at:.1f} s"
         elif self._ends_at <= now:
-            said = "did not finish its answer in time"
+            said = f"{self._provider} did not finish its answer in time"
         else:
-            said = f"sent nothing for {self._idle_s:g} s"
-        self._fail(errors.ProviderTimeout(self._provider, f"{self._provider} {said}"))
+            said = f"{self._provider} sent nothing for {self._idle_s:g} s"
+        self._fail(errors.ProviderTimeout(self._provider, said))
 
     @property
     def _silent_at(self) -> float:
@@ -231,7 +243,7 @@ class Reading:
         return self._began_at + self._first_byte_s
 
     def _wire_error(self, said: str) -> errors.WireError:
-        return errors.WireError(self._provider, f"{self._provider} {said}")
+        return errors.WireError(self._provider, said)
 
     def _lost_error(self, said: str) -> errors.ProviderLost:
-        return errors.ProviderLost(self._provider, f"{self._provider} {said}")
+        return errors.ProviderLost(self._provider, said)
