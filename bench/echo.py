@@ -48,27 +48,26 @@ def measure(
             echoers.ask("start", "started")
             time.sleep(1.0)
             echoers.ask("begin", "begun")
-            before, rig_before = machine.family_cpu(process.pid), machine.family_cpu(echoers.pid)
-            began = time.monotonic()
+            span = machine.Span(process.pid, echoers.pid)
             time.sleep(seconds)
-            spent = machine.family_cpu(process.pid) - before
-            rig_spent = machine.family_cpu(echoers.pid) - rig_before
-            wall = time.monotonic() - began
+            span.end()
             measured = echoers.ask("end", "measured")
             result = echoers.next("result")
+    spent, rig_spent = span.spent
     echoes = result["echoes"]
     faults = []
     if echoes["sent"] != echoes["received"] or echoes["doubled"] or echoes["reordered"]:
         faults.append(f"echoes: {echoes}")
     return {
         "target": server, "tls": pem is not None, "connections": connections, "rate": rate,
-        "bytes": size, "seconds": round(wall, 1),
+        "bytes": size, "seconds": round(span.seconds, 1),
         "cpu_us_per_message": round(1e6 * spent.total_s / measured["echoed"], 1),
         "user_us_per_message": round(1e6 * spent.user_s / measured["echoed"], 1),
         "set_up_ms_per_connection": round(1e3 * set_up.total_s / connections, 2),
         "round_trip": echoes, "rig": {
             "late_p99_ms": measured["late"].get("p99_ms"),
-            "cpu_percent": round(100 * rig_spent.total_s / wall, 1),
+            "cpu_percent": span.percent(rig_spent.total_s),
+            **span.rest(),
         },
         "faults": faults, "machine": machine.about(),
         "versions": machine.versions(python, *targets.LIBRARIES),

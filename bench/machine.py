@@ -72,6 +72,40 @@ def busy() -> Cpu:
     return Cpu((user + nice + system + irq + softirq) / TICKS, steal / TICKS)
 
 
+class Span:
+    """What processes and their children, each 0 for none, and the rest of the machine use from here to ``end``."""
+
+    def __init__(self, *pids: int) -> None:
+        self.pids = pids
+        self.began = time.monotonic()
+        self.before = [each_cpu(pid) if pid else {} for pid in pids]
+        self.busy_before = busy()
+
+    def end(self) -> None:
+        self.seconds = time.monotonic() - self.began
+        used = busy() - self.busy_before
+        self.each: list[list[Cpu]] = []
+        """CPU time process by process, the busiest first, of each family."""
+        for pid, before in zip(self.pids, self.before, strict=True):
+            after = each_cpu(pid) if pid else {}
+            spent = [after[one] - before.get(one, Cpu()) for one in after]
+            self.each.append(sorted(spent, key=lambda one: -one.total_s) or [Cpu()])
+        self.spent = [sum(family, Cpu()) for family in self.each]
+        self.others_s = max(0.0, used.user_s - sum(one.total_s for one in self.spent))
+        self.stolen_s = used.system_s
+
+    def percent(self, spent_s: float) -> float:
+        """Of one core."""
+        return round(100 * spent_s / self.seconds, 2)
+
+    def rest(self) -> dict[str, float]:
+        """What the measured processes had to share the machine with."""
+        return {
+            "others_cpu_percent": self.percent(self.others_s),
+            "stolen_cpu_percent": self.percent(self.stolen_s),
+        }
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of a process and its children, in MB of 2^20 bytes."""
     total = 0

@@ -46,15 +46,15 @@ def measure(
             time.sleep(warm_up_s)
             vendor.tell("begin")
             callers.ask("begin", "begun")
-            window = Window(running.pid, callers.pid, vendor.pid)
+            span = machine.Span(running.pid, callers.pid, vendor.pid)
             time.sleep(seconds)
-            window.end()
+            span.end()
             callers.ask("end", "measured")
             rss_end = machine.rss_mb(running.pid) if running.pid else 0.0
             result = callers.next("result")
             heard = vendor.ask("report", "report")
     figures: dict[str, Any] = {"target": target, "calls": calls}
-    figures |= window.figures(calls, result["window"])
+    figures |= costs(span, calls, result["window"])
     figures |= {
         "rss_mb_before": round(rss_before, 1),
         "rss_mb_per_idle_call": round((rss_open - rss_before) / calls, 3),
@@ -98,50 +98,27 @@ def later(row: dict[str, Any], wait_ms: float) -> dict[str, Any]:
     }
 
 
-class Window:
-    """CPU time between two moments."""
-
-    def __init__(self, pid: int, callers: int, vendor: int) -> None:
-        self.pids = (pid, callers, vendor)
-        self.began = time.monotonic()
-        self.before = self.now()
-        self.busy_before = machine.busy()
-
-    def now(self) -> tuple[machine.Cpu, ...]:
-        return tuple(machine.family_cpu(pid) if pid else machine.Cpu() for pid in self.pids)
-
-    def end(self) -> None:
-        self.seconds = time.monotonic() - self.began
-        spent = [after - before for before, after in zip(self.before, self.now(), strict=True)]
-        self.target, self.callers, self.vendor = spent
-        busy = machine.busy() - self.busy_before
-        self.steal_s = busy.system_s
-        self.others_s = max(0.0, busy.user_s - sum(one.total_s for one in spent))
-
-    def figures(self, calls: int, seen: dict[str, Any]) -> dict[str, Any]:
-        total = self.target.total_s
-        frames = 2 * (seen["frames_up"] + seen["transcripts"])
-        frames += FRAMES_OF_A_CHUNK * seen["frames_down"]
-        return {
-            "seconds": round(self.seconds, 1),
-            "cpu_percent_per_call": round(100 * total / self.seconds / calls, 4),
-            "cpu_percent": self.percent(total),
-            "user_share": round(self.target.user_s / total, 2) if total else 0.0,
-            "calls_per_core": round(self.seconds * calls / total) if total else 0,
-            "us_per_frame": round(1e6 * total / frames, 1) if frames else 0.0,
-            "frames_per_call_s": round(frames / self.seconds / calls, 1),
-            "rig": {
-                "late_ticks": seen["late_ticks"],
-                "late_p99_ms": seen["late"].get("p99_ms"),
-                "callers_cpu_percent": self.percent(self.callers.total_s),
-                "vendor_cpu_percent": self.percent(self.vendor.total_s),
-                "others_cpu_percent": self.percent(self.others_s),
-                "stolen_cpu_percent": self.percent(self.steal_s),
-            },
-        }  # fmt: skip
-
-    def percent(self, spent_s: float) -> float:
-        return round(100 * spent_s / self.seconds, 1)
+def costs(span: machine.Span, calls: int, seen: dict[str, Any]) -> dict[str, Any]:
+    """Figures of CPU time; ``seen`` is what the callers counted meanwhile."""
+    target, callers, vendor = span.spent
+    total = target.total_s
+    frames = 2 * (seen["frames_up"] + seen["transcripts"])
+    frames += FRAMES_OF_A_CHUNK * seen["frames_down"]
+    return {
+        "seconds": round(span.seconds, 1),
+        "cpu_percent_per_call": round(100 * total / span.seconds / calls, 4),
+        "cpu_percent": span.percent(total),
+        "user_share": round(target.user_s / total, 2) if total else 0.0,
+        "calls_per_core": round(span.seconds * calls / total) if total else 0,
+        "us_per_frame": round(1e6 * total / frames, 1) if frames else 0.0,
+        "frames_per_call_s": round(frames / span.seconds / calls, 1),
+        "rig": {
+            "late_ticks": seen["late_ticks"],
+            "late_p99_ms": seen["late"].get("p99_ms"),
+            "callers_cpu_percent": span.percent(callers.total_s),
+            "vendor_cpu_percent": span.percent(vendor.total_s),
+        } | span.rest(),
+    }  # fmt: skip
 
 
 def stamped(what: str, figures: dict[str, Any]) -> dict[str, Any]:

@@ -32,13 +32,11 @@ def measure(
             requesters.next("running")
             time.sleep(1.0)
             requesters.ask("begin", "begun")
-            began = time.monotonic()
-            before, client, double = each(running.pid, requesters.pid, vendor.pid)
+            span = machine.Span(running.pid, requesters.pid, vendor.pid)
             time.sleep(seconds)
             measured = requesters.ask("end", "measured")
-            wall = time.monotonic() - began
-            after, client_after, double_after = each(running.pid, requesters.pid, vendor.pid)
-    spent = sorted((after[pid] - before[pid]).total_s for pid in after if pid in before)
+            span.end()
+    wall, (target, client, double) = span.seconds, span.spent
     count = measured["took"]["count"]
     faults = [f"error: {one}" for one in measured["errors"]]
     if not count:
@@ -48,29 +46,20 @@ def measure(
         "connections": connections, "seconds": round(wall, 1), "frames_of_an_answer": frames,
         "requests_per_s": round(count / wall, 1), "took": measured["took"],
         "mb_per_s": round(measured["bytes"] / wall / 2**20, 1),
-        "cpu_us_per_request": round(1e6 * sum(spent) / count, 1) if count else 0.0,
-        "cpu_percent": round(100 * sum(spent) / wall, 1),
-        "busiest_worker_cpu_percent": round(100 * spent[-1] / wall, 1),
+        "cpu_us_per_request": round(1e6 * target.total_s / count, 1) if count else 0.0,
+        "cpu_percent": span.percent(target.total_s),
+        "each_cpu_percent": [span.percent(one.total_s) for one in span.each[0]],
         "rig": {
-            "client_cpu_percent": percent(client, client_after, wall),
-            "vendor_cpu_percent": percent(double, double_after, wall),
-        },
+            "client_cpu_percent": span.percent(client.total_s),
+            "vendor_cpu_percent": span.percent(double.total_s),
+        } | span.rest(),
         "faults": faults, "machine": about, "versions": running.versions,
         "cores_of_target": list(cores.target), "cores_of_rig": list(cores.rig),
     }  # fmt: skip
 
 
-def each(*pids: int) -> list[dict[int, machine.Cpu]]:
-    return [machine.each_cpu(pid) for pid in pids]
-
-
-def percent(before: dict[int, machine.Cpu], after: dict[int, machine.Cpu], wall: float) -> float:
-    spent = sum((after[pid] - before[pid]).total_s for pid in after if pid in before)
-    return round(100 * spent / wall, 1)
-
-
 SHOWN = ("requests_per_s", "took.p50_ms", "took.p99_ms", "cpu_us_per_request", "cpu_percent",
-         "mb_per_s", "busiest_worker_cpu_percent", "rig.client_cpu_percent")  # fmt: skip
+         "mb_per_s", "rig.client_cpu_percent")  # fmt: skip
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -36,23 +36,21 @@ def calls(workers: int, count: int, seconds: float, cores: machine.Cores) -> dic
             time.sleep(WARM_UP_S)
             vendor.tell("begin")
             callers.ask("begin", "begun")
-            began, before = time.monotonic(), machine.each_cpu(running.pid)
+            span = machine.Span(running.pid, callers.pid, vendor.pid)
             time.sleep(seconds)
-            after, wall = machine.each_cpu(running.pid), time.monotonic() - began
+            span.end()
             callers.ask("end", "measured")
             result, heard = callers.next("result"), vendor.ask("report", "report")
-    spent = sorted(
-        ((after[pid] - before[pid]).total_s for pid in after if pid in before), reverse=True
-    )
     figures = {
-        "workers": workers, "calls": count, "seconds": round(wall, 1),
-        "cpu_percent": round(100 * sum(spent) / wall, 1),
-        "busiest_worker_cpu_percent": round(100 * spent[0] / wall, 2),
-        "each_cpu_percent": [round(100 * one / wall, 1) for one in spent],
+        "workers": workers, "calls": count, "seconds": round(span.seconds, 1),
+        "cpu_percent": span.percent(span.spent[0].total_s),
+        "busiest_worker_cpu_percent": span.percent(span.each[0][0].total_s),
+        "each_cpu_percent": [span.percent(one.total_s) for one in span.each[0]],
+        "rig": {"late_ticks": result["window"]["late_ticks"]} | span.rest(),
         "audio_up": heard["audio_up"] | {"sent": result["frames_sent"]},
         "speech_down": result["speech_down"] | {"sent": heard["speech_frames"]},
         "transcripts": result["transcripts"] | {"sent": heard["transcripts"]},
-        "late_ticks": result["window"]["late_ticks"], "errors": result["errors"],
+        "errors": result["errors"],
     }  # fmt: skip
     return figures | {
         "faults": faults(figures), "machine": about, "versions": running.versions,

@@ -1,14 +1,19 @@
 """The arithmetic of the benchmarks, the rig's own wire, and one small run."""
 
+import argparse
+import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from bench import figures, sessions
+from bench import chart, figures, growth, interrupt, report, sessions, soak, tables
+from bench.__main__ import COMMANDS
 from bench.rig import frames
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,6 +140,120 @@ class SummaryTests(SynchronousTestCase):
         text = figures.line({"what": "x", "errors": ["two\nlines"]})
         self.assertNotIn("\n", text)
         self.assertEqual(json.loads(text)["errors"], ["two\nlines"])
+
+
+def session_lines(calls: int) -> list[dict[str, Any]]:
+    """Lines as ``sessions`` prints them."""
+    lines = []
+    for name, cpu in (("waav", 0.6), ("picows", 0.4), ("rig", 0.0)):
+        lines.append({
+            "what": "sessions", "target": name, "calls": calls, "cpu_percent_per_call": cpu,
+            "calls_per_core": 200, "us_per_frame": 30.0, "user_share": 0.5, "rss_mb_per_call": 0.2,
+            "audio_up": {"p50_ms": 0.1 + cpu, "p99_ms": 1 + cpu, "sent": 9, "received": 9,
+                         "doubled": 0, "reordered": 0},
+            "speech_down": {"p50_ms": 0.2, "p99_ms": 2.0}, "date": "2026-11-25T00:00:00+00:00",
+            "machine": {"cpu": "a <fast> one", "cores": 2, "system": "Debian", "kernel": "6"},
+            "versions": {"python": "3.11.7"}, "command": "python -m bench sessions",
+        })  # fmt: skip
+    return [*lines, {"what": "sessions summary"} | sessions.summarised(lines)]
+
+
+class PageTests(SynchronousTestCase):
+    """The tables and the picture of the manual."""
+
+    def test_every_table_without_results(self) -> None:
+        """Before anything is measured each table says so, or is empty, and does not fail."""
+        for name, made in tables.TABLES.items():
+            text = "\n".join(made({}))
+            self.assertIn("|" if name != "made" else "Nothing", text, name)
+        self.assertIn(tables.NOT_MEASURED, "\n".join(tables.required({})))
+
+    def test_what_is_measured(self) -> None:
+        """Ratios, what the gateway adds to a delay, and losses of all runs stand in the first table."""
+        text = "\n".join(tables.required({"calls-20": session_lines(20)}))
+        self.assertIn("20 calls | 2.0 x | 1.6 x | 1.5 x", text)
+        self.assertIn("0.6 / 0.6 ms", text)
+        self.assertIn("| 0 of 9 |", text)
+
+    def test_only_between_the_markers(self) -> None:
+        """The words of a page stay as they are, and filling it again changes nothing."""
+        page = "a\n<!-- figures short -->\nold\n<!-- end of figures -->\nz\n"
+        results = {"calls-20": session_lines(20), "calls-80": session_lines(80)}
+        once = tables.filled(page, results)
+        self.assertTrue(once.startswith("a\n<!-- figures short -->\n\n| "), once)
+        self.assertTrue(once.endswith("<!-- end of figures -->\nz\n"), once)
+        self.assertNotIn("old", once)
+        self.assertEqual(tables.filled(once, results), once)
+
+    def test_the_manual_shows_what_was_measured(self) -> None:
+        """The tables of the manual and of the README are those of the results that lie beside them."""
+        for page in report.PAGES:
+            self.assertEqual(tables.filled(page.read_text(), report.results()), page.read_text())
+
+    def test_every_part_is_a_command(self) -> None:
+        """What the report runs, and what the manual and the README tell to type, is understood."""
+        typed = list(report.PARTS.values())
+        for page in report.PAGES:
+            found = re.findall(r"python -m bench ([a-z][^`\n]*)", page.read_text())
+            typed += [text.split() for text in found]
+        for command in typed:
+            parser = argparse.ArgumentParser()
+            importlib.import_module(f"bench.{command[0].replace('-', '_')}").arguments(parser)
+            parser.parse_args(command[1:])
+            self.assertIn(command[0], COMMANDS)
+
+    def test_picture(self) -> None:
+        """The picture is well-formed XML with a line for each target, whatever the machine is called."""
+        found = {
+            "targets": {"waav": [[1, 0.6, 100.0], [20, 9.0, 104.0]], "picows": [[1, 0.5, 30.0]]},
+            "machine": session_lines(1)[0]["machine"], "versions": {"python": "3.11.7"},
+            "date": "2026-11-25T00:00:00+00:00", "command": "python -m bench growth",
+        }  # fmt: skip
+        root = ElementTree.fromstring(growth.picture(found))
+        lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+        self.assertEqual(len(lines), 4)
+        texts = [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}text")]
+        self.assertIn("waav", texts)
+        self.assertTrue(any("<fast>" in text and "2026-11-25" in text for text in texts), texts)
+        self.assertIn("python -m bench growth", texts)
+
+    def test_grid(self) -> None:
+        """Grid lines are round numbers, and the highest point is below the last."""
+        self.assertEqual(chart.ticks(9.1), [0, 2, 4, 6, 8, 10])
+        self.assertEqual(chart.ticks(160)[-1] >= 160, True)
+        self.assertEqual(chart.ticks(0), [0])
+
+
+class InterruptTests(SynchronousTestCase):
+    """The three times of an interruption."""
+
+    def test_times(self) -> None:
+        """From the clear to the last frame, to the answer, and from the decision to the last frame."""
+        row = interrupt.rows([(1, 2, 1_000_000, 5_000_000, 6_000_000)], {(1, 2): 4_000_000})
+        self.assertEqual(row["last_frame"]["max_ms"], 4.0)
+        self.assertEqual(row["answer"]["max_ms"], 5.0)
+        self.assertEqual(row["after_decision"]["max_ms"], 1.0)
+
+    def test_silence_before_the_clear(self) -> None:
+        """Where the last frame came before the clear was sent, nothing came after it; no vendor, no decision."""
+        row = interrupt.rows([(1, 2, 5_000_000, 1_000_000, 6_000_000)], {})
+        self.assertEqual(row["last_frame"]["max_ms"], 0.0)
+        self.assertEqual(row["after_decision"], {"count": 0})
+
+
+class SoakTests(SynchronousTestCase):
+    """Memory over hours."""
+
+    def test_trend(self) -> None:
+        """Growth before the warm-up is over does not count; the worst lag does."""
+        samples = [
+            {"at_s": float(second), "rss_mb": 100 + max(0, 60 - second) + second / 3600,
+             "lag_ms": 3.0 if second == 120 else None, "speech": {"p99_ms": 1.0}}
+            for second in range(0, 600, 5)
+        ]  # fmt: skip
+        found = soak.trend(samples, 60.0)
+        self.assertApproximates(found["rss_mb_per_h"], 1.0, 0.01)
+        self.assertEqual(found["lag_max_ms"], 3.0)
 
 
 class Received(frames.Frames):

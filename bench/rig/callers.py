@@ -34,6 +34,10 @@ CONFIG = json.dumps({
 DRAIN_S = 3.0
 """Longer than a speech lasts, its wait included."""
 
+QUIET_S = 1.0
+MOST_S = 30.0
+"""A target that is behind is heard out until nothing has come for a second, but not for ever."""
+
 
 class Caller(ClientFrames):
     """One call."""
@@ -44,6 +48,7 @@ class Caller(ClientFrames):
         self.sequence = self.utterance = 0
         self.is_audible = False
         self.asked_ns: dict[int, int] = {}
+        self.heard_ns = 0
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -86,6 +91,7 @@ class Caller(ClientFrames):
 
     def heard(self, now: int, sent: int, call: int, utterance: int, sequence: int) -> None:
         crowd = self.crowd
+        self.heard_ns = now
         if call != self.number:
             crowd.errors.append(f"call {self.number} got the speech of call {call}")
             return
@@ -108,6 +114,7 @@ class Caller(ClientFrames):
             self.fail(message["message"])
 
     def transcript(self, now: int, said: str) -> None:
+        self.heard_ns = now
         if said.startswith("t "):
             _, sent, call, sequence = said.split()
             self.crowd.transcripts.delays.add(now - int(sent))
@@ -139,7 +146,10 @@ class Caller(ClientFrames):
     async def leave(self) -> None:
         """Fall silent, hear the last speech out, hang up."""
         self.is_audible = False
+        ends_ns = time.monotonic_ns() + int(MOST_S * 1e9)
         await asyncio.sleep(DRAIN_S)
+        while self.heard_ns + QUIET_S * 1e9 > (now := time.monotonic_ns()) and now < ends_ns:  # noqa: ASYNC110  # no event per frame
+            await asyncio.sleep(0.1)
         self.hang_up()
         try:
             await asyncio.wait_for(asyncio.shield(self.gone), 5)
