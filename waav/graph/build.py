@@ -71,7 +71,7 @@ class Surroundings:
     """What the nodes of one call may use of the world outside the graph.
 
     Args:
-        converse: begins a conversation with a model of this process; fails with a WaavError.
+        converse: begins a conversation with one of the gateway's own models; fails with a WaavError.
         congested: told when the recogniser cannot take more audio (True), and when it can again.
         on_text: receives what reaches the node ``text_output``.
         on_audio: receives what reaches the node ``audio_output``.

@@ -1,4 +1,4 @@
-"""What a node has of a model in this process: a conversation, or a reason why there is none."""
+"""What a node has of one of the gateway's own models: a conversation, or a reason why there is none."""
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger

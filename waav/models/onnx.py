@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-
 from waav.errors import ConfigError
 
 
@@ -24,6 +22,9 @@ def opened(path: Path, declared: Shape) -> Any:
     Raises:
         ConfigError: it is no model, or its tensors are not the declared ones.
     """
+    # 20 MB, and only the process that the models run in needs it.
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

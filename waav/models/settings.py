@@ -1,4 +1,4 @@
-"""Settings of the models that run inside the process."""
+"""Settings of the gateway's own models."""
 
 from dataclasses import dataclass
 

@@ -220,7 +220,7 @@ Event = (
 
 
 class Engine(Protocol):
-    """One conversation with a model in this process. Only ever called in one worker thread at a time."""
+    """One conversation with one of the gateway's own models. Only ever called in one thread at a time."""
 
     def feed(self, outgoing: str | bytes) -> Iterable[str | bytes]:
         """Blocks while it computes; yields each piece of the answer as soon as it is there."""
@@ -234,9 +234,10 @@ class Local:
     """A model to talk to instead of a vendor.
 
     Args:
-        model: names the loaded copy; there is one per process and name.
-        load: makes that copy; blocks, runs in a worker thread.
-        open: begins one conversation with a loaded copy; runs in a worker thread.
+        model: names the loaded copy; there is one per name.
+        load: makes that copy; blocks. It runs in another process, so it must be one that ``pickle`` can take there:
+            a class or function of a module, or a ``partial`` of one.
+        open: begins one conversation with a loaded copy; may block, and must travel as well.
     """
 
     model: str
