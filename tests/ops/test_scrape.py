@@ -272,23 +272,25 @@ class DaemonTests(DaemonCase):
             await self.ask(self.gateway.port, "/")
         for port in (self.port, self.gateway.port):
             said = await self.scrape(port)
-            self.assertEqual(said['waav_requests_total{status="200"}'], 3)
+            while not said["waav_loop_lag_seconds_count"]:  # it may be up for less than a beat
+                said = await self.scrape(port)
+            self.assertGreaterEqual(said['waav_requests_total{status="200"}'], 3)
             self.assertEqual(said['waav_requests_total{status="401"}'], 1)
-            self.assertGreater(said["waav_loop_lag_seconds_count"], 0)
             self.assertGreater(said["waav_process_resident_memory_bytes"], 50_000_000)
         self.assertNotIn("s3cret", self.gateway.output.text)
         self.assertEqual(await self.gateway.stop(), 0)
 
     async def test_a_stopped_process(self) -> None:
         """Somebody who stops the process for a while and lets it go on is not told that something blocked it."""
-        before = await self.scrape(self.port)
         os.kill(self.gateway.pid, signal.SIGSTOP)
         await deferLater(reactor, 0.5)
         os.kill(self.gateway.pid, signal.SIGCONT)
         said = await self.scrape(self.port)
         while said["waav_loop_lag_max_seconds"] < 0.3:
             said = await self.scrape(self.port)
-        self.assertEqual(said["waav_loop_stalls_total"], before["waav_loop_stalls_total"])
+        # Other programs of a busy machine may well block it, but not for as long.
+        blocked = re.findall(r"blocked for (\d+) to", self.gateway.output.text)
+        self.assertEqual([length for length in blocked if int(length) > 300], [])
 
 
 class WorkersTests(DaemonCase):
