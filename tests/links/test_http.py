@@ -613,17 +613,21 @@ class FailureTests(HttpCase):
         def stops(request: WebRequest, text: str) -> None:
             request.write(b"x")
 
-        def never_ends(request: WebRequest, text: str) -> None:
-            if request._disconnected:
-                return
-            request.write(b"x")
-            reactor.callLater(0.02, never_ends, request, text)  # type: ignore[attr-defined]
+        async def never_ends(request: WebRequest) -> None:
+            while not request._disconnected:
+                request.write(b"x")
+                await deferLater(reactor, 0.02)  # type: ignore[arg-type]
+
+        writing: list[Deferred[None]] = []
+
+        def babbles(request: WebRequest, text: str) -> None:
+            writing.append(Deferred.fromCoroutine(never_ends(request)))
 
         for answer, settings, open_, words in (
-            (silent, {"dial_s": 0.05, "first_byte_s": 0.05}, {}, "did not answer"),
-            (silent, {}, {"request_s": 0.1}, "did not answer"),
-            (stops, {"idle_s": 0.1}, {}, "sent nothing"),
-            (never_ends, {"idle_s": 1.0}, {"request_s": 0.15}, "did not finish"),
+            (silent, {"dial_s": 0.2, "first_byte_s": 0.2}, {}, "did not answer"),
+            (silent, {}, {"request_s": 0.3}, "did not answer"),
+            (stops, {"idle_s": 0.2}, {}, "sent nothing"),
+            (babbles, {"idle_s": 1.0}, {"request_s": 0.4}, "did not finish"),
         ):
             self.sink.events.clear()
             self.vendor.texts.clear()
@@ -634,6 +638,7 @@ class FailureTests(HttpCase):
             self.assertIn(words, str(error))
             await until(lambda: self.vendor.gone == ["a"])
             self.assertEqual(len(self.vendor.texts), 1)
+        await gatherResults(writing)
 
 
 class FetchTests(HttpCase):

@@ -22,14 +22,14 @@ class WarmTests(HttpCase):
         """At start a connection to a configured vendor is opened, and the first text of a call goes over it. (F-268, S-REQ-05)"""
         dialler = self.dialler(warm=2)
         dialler.keep_warm([wire.Opening(self.url), wire.Opening("engine:local")])
-        await until(lambda: self.site.open == 2)
+        await until(lambda: dialler._web.pool(self.url).figures.connections_idle == 2)
         self.assertEqual(self.vendor.texts, [])
         link = await self.link(dialler)
         link.send(wire.Speak("a"))
         await self.spoken()
         (figures,) = dialler.figures.values()
         self.assertEqual(figures.connections_reused, 1)
-        await until(lambda: dialler.figures.popitem()[1].connections_idle >= 2)
+        await until(lambda: dialler._web.pool(self.url).figures.connections_idle >= 2)
 
     async def test_opened_again(self) -> None:
         """A warm connection that the vendor closes after its time is replaced before anybody asks. (F-268)"""
@@ -45,7 +45,7 @@ class WarmTests(HttpCase):
         """The configuration of a call opens a connection, also for a caller's own key; its first text waits for no handshake. (F-268)"""
         dialler = self.dialler()
         link = await self.link(dialler)
-        await until(lambda: self.site.open == 1)
+        await until(lambda: dialler._web.pool(self.url).figures.connections_idle)
         self.assertEqual(self.vendor.texts, [])
         link.send(wire.Speak("a"))
         await self.spoken()
