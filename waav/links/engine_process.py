@@ -110,8 +110,9 @@ class Process:
         with ours, theirs:
             ours.setblocking(False)
             command = [sys.executable, "-m", "waav.links.engine_worker"]
-            # The modules that made the models are to be found there as well.
-            environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
+            # It finds modules where this process finds them, and nowhere else.
+            path = os.pathsep.join(filter(None, sys.path))
+            environment = dict(os.environ, PYTHONPATH=path, PYTHONSAFEPATH="1")
             child = _Child(self._reactor, self._log)
             self._reactor.spawnProcess(
                 child,
