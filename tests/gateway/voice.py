@@ -96,6 +96,10 @@ class FakeCall:
         else:
             self.configuring.errback(failure)
 
+    @property
+    def ear(self) -> Any:
+        return lambda data: self.hear(data)
+
     def hear(self, data: bytes) -> None:
         if self.raises is not None:
             raise self.raises

@@ -372,6 +372,29 @@ class SentTests(SynchronousTestCase):
             peer.protocol.send_binaries([])
             self.assertEqual(peer.connection.wire.written, [])
 
+    def test_audio(self) -> None:
+        """Audio in one step is on the wire what ``sendMessage`` would have made of it."""
+        for is_server in (True, False):
+            peer = Peer(is_server)
+            for size in (126, 640, 65535):
+                with patch.object(frames, "_next_key", lambda: MASK):
+                    self.assertTrue(
+                        peer.protocol.write_binary(bytes(range(126)) + bytes(size - 126))
+                    )
+                    written = peer.written()
+                    peer.protocol.sendMessage(bytes(range(126)) + bytes(size - 126), True)
+                self.assertEqual(written, peer.written())
+
+    def test_audio_in_the_way(self) -> None:
+        """Where Autobahn has a say, or the lane would need more steps, nothing is sent and that is told."""
+        peer = Peer(maxMessagePayloadSize=1000)
+        for size in (0, 125, 1001):
+            self.assertFalse(peer.protocol.write_binary(bytes(size)))
+        peer.protocol.sendClose(1000)
+        peer.written()
+        self.assertFalse(peer.protocol.write_binary(bytes(640)))
+        self.assertEqual(peer.written(), b"")
+
     def test_several_with_a_large_one(self) -> None:
         """Several messages of which one is too large for the lane all leave, in order."""
         peer = Peer()

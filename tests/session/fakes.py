@@ -80,6 +80,9 @@ class FakeLink:
         if self.answer is not None:
             self.answer(command)
 
+    def send_audio(self, data: bytes) -> None:
+        self.send(wire.Audio(data))
+
     def pause(self) -> None:
         self.is_paused = True
 

@@ -23,6 +23,11 @@ class Activity:
         ping: sends a ping.
         idle: called once when nothing has passed for the idle limit.
         dead: called once when too many pings in a row were followed by nothing at all.
+
+    Attributes:
+        seconds: the clock.
+        heard_at: to be set when anything comes in: audio, a message, a ping or a pong.
+        sent_at: to be set when audio or a message goes out (a ping does not count).
     """
 
     def __init__(
@@ -36,29 +41,22 @@ class Activity:
         dead: Callable[[], None],
     ) -> None:
         self._clock = clock
+        self.seconds: Callable[[], float] = clock.seconds
         self._settings = settings
         self._ping, self._idle, self._dead = ping, idle, dead
         self.idle_s = settings.idle_s * random.uniform(1 - JITTER, 1 + JITTER)
         now = clock.seconds()
-        self._heard_at = self._sent_at = self._pinged_at = now
+        self.heard_at = self.sent_at = self._pinged_at = now
         self._unanswered = 0
         self._is_deaf = self._is_stopped = False
         self._timer: IDelayedCall | None = None
         self._wait(now)
 
-    def heard(self) -> None:
-        """Something came in: audio, a message, a ping or a pong."""
-        self._heard_at = self._clock.seconds()
-
-    def sent(self) -> None:
-        """Audio or a message went out (a ping does not count)."""
-        self._sent_at = self._clock.seconds()
-
     def deaf(self, is_deaf: bool) -> None:
         """While we do not read from the caller, silence says nothing about it."""
         self._is_deaf = is_deaf
         if not is_deaf:
-            self._heard_at = self._pinged_at = self._clock.seconds()
+            self.heard_at = self._pinged_at = self._clock.seconds()
 
     def stop(self) -> None:
         """Neither pings nor verdicts any more."""
@@ -69,7 +67,7 @@ class Activity:
 
     def _wait(self, now: float) -> None:
         due_at = min(
-            max(self._heard_at, self._sent_at) + self.idle_s,
+            max(self.heard_at, self.sent_at) + self.idle_s,
             self._pinged_at + self._settings.ping_s,
         )
         # A millisecond of margin: float sums must not make the timer come just before what it waits for.
@@ -79,12 +77,12 @@ class Activity:
         self._timer = None
         now = self._clock.seconds()
         if self._is_deaf:
-            self._heard_at = self._pinged_at = now
-        elif now - max(self._heard_at, self._sent_at) >= self.idle_s:
+            self.heard_at = self._pinged_at = now
+        elif now - max(self.heard_at, self.sent_at) >= self.idle_s:
             self._idle()
             return
         elif now - self._pinged_at >= self._settings.ping_s:
-            if self._heard_at >= self._pinged_at:
+            if self.heard_at >= self._pinged_at:
                 self._unanswered = 0
             if self._unanswered >= self._settings.missed_pings:
                 self._dead()

@@ -54,6 +54,10 @@ class Call(Protocol):
     """What a caller needs of ``waav.session.session.Session``."""
 
     @property
+    def ear(self) -> Callable[[bytes], None] | None:
+        """What ``hear`` does with audio, until the next ``configure`` or ``hang_up``; None: it is not listening."""
+
+    @property
     def state(self) -> str:
         """``ready`` while a config is in force and none is being carried out."""
 
@@ -129,6 +133,9 @@ class Caller:
         self._unread = 0
         self._is_configuring = self._is_draining = self._is_congested = False
         self._is_full = self._has_ended = self._was_told_no_stt = False
+        self._ear: Callable[[bytes], None] | None = (
+            None  # while nothing has to be asked about his audio
+        )
 
     @property
     def stream_id(self) -> str:
@@ -136,6 +143,17 @@ class Caller:
         return self._asked.stream_id if self._asked is not None else ""
 
     # Messages in.
+
+    def heard(self, data: bytes) -> None:
+        """A complete message of audio: the same as ``arrived``, in fewer steps. Never raises."""
+        ear = self._ear
+        if ear is None or len(data) > messages.AUDIO_MAX_BYTES:
+            self.arrived(data, True)
+            return
+        try:
+            ear(data)
+        except Exception:
+            self._failed()
 
     def arrived(self, data: bytes, is_binary: bool) -> None:
         """A complete message. Never raises."""
@@ -158,8 +176,12 @@ class Caller:
         except WaavError as reason:
             self._send(messages.refusal(reason))
         except Exception:
-            self._log.failure("{stream_id}: a message failed", stream_id=self.stream_id)
-            self._send(messages.error(INTERNAL, WaavError.code))
+            self._failed()
+
+    def _failed(self) -> None:
+        """The exception being handled is a fault of ours; he is told no more than that."""
+        self._log.failure("{stream_id}: a message failed", stream_id=self.stream_id)
+        self._send(messages.error(INTERNAL, WaavError.code))
 
     def _drain(self) -> None:
         if self._is_draining:
@@ -170,8 +192,15 @@ class Caller:
             self._waiting_bytes -= len(data) + ENTRY_BYTES
             self._take(data, is_binary)
         self._is_draining = False
+        self._open_ear()
         if self._waiting_bytes <= self._limits.waiting_bytes // 2:
             self._hold("waiting", False)
+
+    def _open_ear(self) -> None:
+        """His audio goes straight into the call where nothing is before it, and a call listens."""
+        is_settled = not (self._waiting or self._is_configuring or self._has_ended)
+        listens = self._settings is not None and self._settings.listening is not None
+        self._ear = self._call.ear if is_settled and listens else None
 
     def _hold(self, why: str, is_held: bool) -> None:
         was_held = bool(self._held)
@@ -281,6 +310,7 @@ class Caller:
         return messages.decode_speaking(source, self._world, default_rate_hz=self._default_rate_hz)
 
     def _configure(self, settings: CallSettings, *, wants_dag: bool = False) -> None:
+        self._ear = None
         before, self._settings = self._settings, None
         if before is not None and settings.has_audio:
             settings = settings.over(before)
@@ -389,6 +419,7 @@ class Caller:
     async def end(self) -> None:
         """He is gone: stop whatever runs for him. Returns when all of it has ended."""
         self._has_ended = True
+        self._ear = None
         self._waiting.clear()
         try:
             await self._tasks.stop()

@@ -183,8 +183,9 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the caller. Autobahn's own method formats a debug line for each piece first."""
-        if self._activity is not None:
-            self._activity.heard()
+        activity = self._activity
+        if activity is not None:
+            activity.heard_at = activity.seconds()
         if len(data) <= PIECE_BYTES and not self._unread and not self._is_in_turn:
             super().dataReceived(data)
         else:
@@ -199,8 +200,13 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A message from the caller."""
-        if self.state == self.STATE_OPEN and self._caller is not None:
-            self._caller.arrived(payload, isBinary)
+        caller = self._caller
+        if caller is None or self.state != self.STATE_OPEN:
+            return
+        if isBinary:
+            caller.heard(payload)
+        else:
+            caller.arrived(payload, False)
 
     def send_text(self, text: str) -> None:
         """See ``Line``."""
@@ -208,14 +214,14 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
             # Vendors send halves of surrogate pairs; those are not UTF-8.
             self.sendMessage(text.encode(errors="replace"))
             if self._activity is not None:
-                self._activity.sent()
+                self._activity.sent_at = self._activity.seconds()
 
     def send_audio(self, frames: list[bytes]) -> None:
         """See ``Line``."""
         if self.state == self.STATE_OPEN:
             self.send_binaries(frames)
             if self._activity is not None:
-                self._activity.sent()
+                self._activity.sent_at = self._activity.seconds()
 
     # Flow.
 

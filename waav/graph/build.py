@@ -49,6 +49,8 @@ class PlainNode:
 
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
+        if type(self).receive is PlainNode.receive:
+            self.receive = emit  # type: ignore[method-assign, assignment]  # whoever feeds it feeds the next one
 
     def receive(self, value: Any) -> None:
         self.emit(value)
@@ -174,7 +176,7 @@ def build(definition: Definition, kinds: Mapping[str, Kind], surroundings: Surro
 def _joined(targets: list[Emit]) -> Emit:
     """One call that reaches all of ``targets``, in order."""
     if not targets:
-        return _nowhere
+        return nowhere
     if len(targets) == 1:
         return targets[0]
     several = tuple(targets)
@@ -189,5 +191,5 @@ def _joined(targets: list[Emit]) -> Emit:
     return fan_out
 
 
-def _nowhere(value: Any) -> None:
+def nowhere(value: Any) -> None:
     """Where the values of a node go that nobody listens to."""

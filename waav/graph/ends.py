@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from waav.graph.build import Emit, PlainNode, Surroundings
+from waav.graph.build import Emit, PlainNode, Surroundings, nowhere
 
 
 def passthrough(config: Mapping[str, Any], surroundings: Surroundings, emit: Emit) -> PlainNode:
@@ -25,6 +25,8 @@ class _Output(PlainNode):
     def __init__(self, deliver: Emit, emit: Emit) -> None:
         super().__init__(emit)
         self._deliver = deliver
+        if emit is nowhere:
+            self.receive = deliver  # type: ignore[method-assign, assignment]
 
     def receive(self, value: Any) -> None:
         self._deliver(value)

@@ -65,7 +65,10 @@ class Listen:
         elif self._odd or len(value) % self._frame_bytes:
             value = self._whole(value)
         if value:
-            self._send(link, value)
+            try:
+                link.send_audio(value)
+            except ProviderError as error:
+                self._emit(wire.Failed(error))
 
     def start(self) -> Deferred[None]:
         self._opening = Deferred.fromCoroutine(self._open())
@@ -107,7 +110,7 @@ class Listen:
 
     def _send(self, link: Link, data: bytes) -> None:
         try:
-            link.send(wire.Audio(data))
+            link.send_audio(data)
         except ProviderError as error:
             self._emit(wire.Failed(error))
 

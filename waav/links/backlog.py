@@ -29,17 +29,20 @@ class Backlog:
     Args:
         limit_bytes: audio from which the source is told to stop; it goes on at half of that.
         congested: told once on each change.
+
+    Attributes:
+        waiting: the oldest first; for looking whether there are any.
     """
 
     def __init__(self, limit_bytes: int, congested: Callable[[bool], None]) -> None:
         self._limit = limit_bytes
         self._congested = congested
-        self._waiting: deque[wire.Command] = deque()
+        self.waiting: deque[wire.Command] = deque()
         self._audio_bytes = 0
         self._is_full = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     @property
     def audio_bytes(self) -> int:
@@ -49,23 +52,23 @@ class Backlog:
     def push(self, command: wire.Command) -> None:
         """Wait behind the others. ``Clear`` makes texts before it disappear."""
         if isinstance(command, wire.Clear):
-            self._waiting = deque(
-                one for one in self._waiting if not isinstance(one, wire.Speak | wire.Flush)
-            )
-        self._waiting.append(command)
+            kept = [one for one in self.waiting if not isinstance(one, wire.Speak | wire.Flush)]
+            self.waiting.clear()
+            self.waiting.extend(kept)
+        self.waiting.append(command)
         if isinstance(command, wire.Audio):
             self._audio_bytes += len(command.data)
             self._weigh()
 
     def push_first(self, commands: list[wire.Command]) -> None:
         """Wait in front of the others, in the given order."""
-        self._waiting.extendleft(reversed(commands))
+        self.waiting.extendleft(reversed(commands))
         self._audio_bytes += sum(len(one.data) for one in commands if isinstance(one, wire.Audio))
         self._weigh()
 
     def pop(self) -> wire.Command:
         """The oldest."""
-        command = self._waiting.popleft()
+        command = self.waiting.popleft()
         if isinstance(command, wire.Audio):
             self._audio_bytes -= len(command.data)
             self._weigh()
@@ -73,7 +76,7 @@ class Backlog:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._audio_bytes = 0
         self._weigh()
 

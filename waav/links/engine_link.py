@@ -103,6 +103,10 @@ class EngineLink:
         self._backlog.push(command)
         self._work_on()
 
+    def send_audio(self, data: bytes) -> None:
+        """See ``Link.send_audio``."""
+        self.send(wire.Audio(data))
+
     def pause(self) -> None:
         """See ``Link.pause``."""
         self._is_paused = True

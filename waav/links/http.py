@@ -203,6 +203,10 @@ class HttpLink:
             self._queue.append(outgoing)
         self._work_on()
 
+    def send_audio(self, data: bytes) -> None:
+        """See ``Link.send_audio``."""
+        self.send(wire.Audio(data))
+
     def pause(self) -> None:
         """See ``Link.pause``."""
         self._is_paused = True

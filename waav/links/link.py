@@ -37,6 +37,9 @@ class Link(Protocol):
     def send(self, command: wire.Command) -> None:
         """Say ``command`` to the vendor. Returns at once; ignored after ``close`` or ``abort``."""
 
+    def send_audio(self, data: bytes) -> None:
+        """The same as ``send(wire.Audio(data))``, in fewer steps where there are any to be saved."""
+
     def pause(self) -> None:
         """Stop reading what the vendor says: the far side is full."""
 

@@ -123,6 +123,27 @@ class WebSocketLink:
         else:
             self._offer(command)
 
+    def send_audio(self, data: bytes) -> None:
+        """See ``Link.send_audio``."""
+        socket = self._socket
+        if (
+            socket is None
+            or not self._is_up
+            or self._is_full
+            or self._backlog.waiting
+            or self._finish_asked
+            or not self._opening.takes_audio_as_it_is
+            or not 0 < len(data) <= self._piece_bytes
+        ):
+            self.send(wire.Audio(data))
+            return
+        if self._replay is not None:
+            self._replay.sent(data)
+        self.figures.audio_bytes += len(data)
+        self._said_at = self._clock.seconds()
+        if not socket.write_binary(data):
+            socket.say(data)
+
     def pause(self) -> None:
         """Stop reading the vendor; pings rest meanwhile, since their answers would not be read."""
         self._is_paused = True

@@ -20,6 +20,7 @@ except ImportError:  # no compiled module for this platform
 LARGEST_BYTES: Final = 0xFFFF
 """Payloads up to this size have a length of two bytes; larger ones are Autobahn's."""
 
+_OPEN: Final = 3  # WebSocketProtocol.STATE_OPEN
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
 _MASKED: Final = 0x80
@@ -152,7 +153,7 @@ class FrameLane:
             data = was_waiting + data
             self._rest = b""
         at, end, mask_bit = 0, len(data), self._mask_bit
-        while end - at >= 2 and self.state == self.STATE_OPEN:
+        while end - at >= 2 and self.state == _OPEN:
             opcode, length = data[at], data[at + 1]
             if (opcode != _BINARY and opcode != _TEXT) or length & _MASKED != mask_bit:
                 break
@@ -193,7 +194,7 @@ class FrameLane:
 
     def _is_incomplete(self, data: bytes) -> bool:
         """Whether ``data`` is the beginning of a frame for the fast lane, as far as one can tell."""
-        if self.state != self.STATE_OPEN or data[0] not in (_BINARY, _TEXT):
+        if self.state != _OPEN or data[0] not in (_BINARY, _TEXT):
             return False
         if len(data) < 2:
             return True
@@ -250,16 +251,38 @@ class FrameLane:
             Disconnected: the connection is not open.
         """
         if payloads and self._is_free(max(payloads, key=len)):
-            self.transport.write(b"".join([self.frame(payload, True) for payload in payloads]))
+            frame = self.frame
+            self.transport.write(b"".join([frame(payload, True) for payload in payloads]))
         else:
             for payload in payloads:
                 self.sendMessage(payload, True)
+
+    def write_binary(self, payload: bytes) -> bool:
+        """Send a binary message if nothing stands in the way; whether it was sent.
+
+        The same as ``sendMessage`` otherwise, in one step: for audio.
+        """
+        length = len(payload)
+        if (
+            not self._can_write
+            or self.state != _OPEN
+            or self.send_queue
+            or not _LENGTH_16 <= length <= self._limit
+        ):
+            return False
+        if self._mask_bit:
+            self.transport.write(_long_head(_BINARY, _LENGTH_16, length) + payload)
+        else:
+            key = _next_key()
+            head = _long_head(_BINARY, _MASKED | _LENGTH_16, length)
+            self.transport.write(head + key + apply_mask(payload, key))
+        return True
 
     def _is_free(self, payload: bytes) -> bool:
         """Whether nothing of Autobahn's stands in the way of a frame."""
         return (
             self._can_write
-            and self.state == self.STATE_OPEN
+            and self.state == _OPEN
             and not self.send_queue
             and len(payload) <= self._limit
         )

@@ -147,6 +147,7 @@ class Listen:
             _authorization(account),
             keepalive_s=4.0,
             resumes=self.format.is_raw,
+            takes_audio_as_it_is=True,
         )
         self._has_open_final = False
         self._covered: dict[int, float] = {}

@@ -116,6 +116,11 @@ class Call:
                 self._figures.heard_s += self._heard_s
             self._write_down()
 
+    @property
+    def ear(self) -> Callable[[bytes], None] | None:
+        """``hear`` where the call listens."""
+        return None if self._audio_in is None else self.hear
+
     def hear(self, data: bytes) -> None:
         """Audio of the caller."""
         if self._audio_in is not None:

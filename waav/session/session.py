@@ -7,6 +7,7 @@ Calls come one at a time, in the order of the caller's messages: the connection 
 until the Deferred of ``configure`` has fired.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from automat import NoTransition
@@ -70,6 +71,11 @@ class Session:
         if not arriving.called:
             self._arriving = arriving
         return arriving
+
+    @property
+    def ear(self) -> Callable[[bytes], None] | None:
+        """What ``hear`` does while the present settings are in force: for whoever has much to say."""
+        return None if self._call is None else self._call.ear
 
     def hear(self, data: bytes) -> None:
         """Some audio of the caller, in the format of ``Listening.settings.format``."""

@@ -262,6 +262,8 @@ class Opening:
         chunk_bytes: largest ``Audio`` the vendor takes at once; the link cuts at whole samples.
         resumes: after a lost connection, dial again and repeat the audio that no final covers.
         local: for ``engine:`` addresses, the model to talk to.
+        takes_audio_as_it_is: ``send`` makes of ``Audio`` just its bytes. The link then does not ask: most of what
+            a call says is audio, fifty times a second.
     """
 
     url: str
@@ -274,6 +276,7 @@ class Opening:
     chunk_bytes: int = 65536
     resumes: bool = False
     local: Local | None = None
+    takes_audio_as_it_is: bool = False
 
 
 class Dialogue(Protocol):

@@ -277,7 +277,7 @@ class ListenContract(ProviderContract):
         at_s = from_s
         while at_s < to_s - 1e-9:
             end_s = min(at_s + self.piece_s, to_s)
-            link.send(wire.Audio(self.signal.cut(at_s, end_s)))
+            link.send_audio(self.signal.cut(at_s, end_s))
             at_s = end_s
 
     def test_format(self) -> None:
@@ -293,6 +293,12 @@ class ListenContract(ProviderContract):
     def test_nothing_sent_for_nothing(self) -> None:
         """Empty audio is not put on the wire: some vendors read it as the end."""
         self.case().assertEqual(self.dialogue().send(wire.Audio(b"")), [])
+
+    def test_audio_as_it_is(self) -> None:
+        """A dialogue that lets its link send audio without asking would have said just that audio."""
+        if self.dialogue().opening.takes_audio_as_it_is:
+            audio = self.signal.cut(0.0, self.piece_s)
+            self.case().assertEqual(self.dialogue().send(wire.Audio(audio)), [audio])
 
     async def test_every_word_once(self) -> None:
         """All that is said is recognised, in order, once, with the last word after hanging up."""
