@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 
 COMMANDS = {
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(rest)
     if options.envs:
         os.environ["WAAV_BENCH_ENVS"] = options.envs
+    # What was started is stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return int(module.main(options) or 0)
 
 

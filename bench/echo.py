@@ -55,6 +55,8 @@ def measure(
             result = echoers.next("result")
     spent, rig_spent = span.spent
     echoes = result["echoes"]
+    if measured["hung_up"] or not measured["echoed"]:
+        raise SystemExit(f"{server} hung up on {measured['hung_up']} connections")
     faults = []
     if echoes["sent"] != echoes["received"] or echoes["doubled"] or echoes["reordered"]:
         faults.append(f"echoes: {echoes}")

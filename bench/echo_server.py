@@ -23,6 +23,7 @@ from twisted.internet.endpoints import serverFromString
 
 from waav.net.frames import FrameLane
 from waav.net.reactor import native
+from waav.net.tls import Certificate, SecureEndpoint
 
 
 class StockEcho(WebSocketServerProtocol):
@@ -46,8 +47,13 @@ def listen(reactor: Any, port: int, is_stock: bool, pem: Path | None) -> Any:
     factory = WebSocketServerFactory()
     factory.protocol = StockEcho if is_stock else Echo
     place = f"{port}:interface=127.0.0.1:backlog=1024"
-    text = f"ssl:{place}:privateKey={pem}:certKey={pem}" if pem else f"tcp:{place}"
-    return serverFromString(reactor if is_stock else native(reactor), text).listen(factory)
+    if is_stock:
+        text = f"ssl:{place}:privateKey={pem}:certKey={pem}" if pem else f"tcp:{place}"
+        return serverFromString(reactor, text).listen(factory)
+    endpoint: Any = serverFromString(native(reactor), f"tcp:{place}")
+    if pem is not None:
+        endpoint = SecureEndpoint(reactor, endpoint, Certificate(reactor, pem, pem))
+    return endpoint.listen(factory)
 
 
 def main() -> int:

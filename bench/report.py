@@ -9,7 +9,6 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from bench import growth, tables, targets
@@ -47,10 +46,14 @@ def run(part: str, rounds: int, seconds: float) -> tuple[list[dict[str, Any]], i
     found = []
     with subprocess.Popen(command, cwd=targets.ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for text in process.stdout:
-            print(text, end="", flush=True)
-            if text.startswith("{"):
-                found.append(json.loads(text))
+        try:
+            for text in process.stdout:
+                print(text, end="", flush=True)
+                if text.startswith("{"):
+                    found.append(json.loads(text))
+        except BaseException:
+            process.terminate()
+            raise
     return found, process.returncode
 
 
@@ -62,9 +65,13 @@ def results() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def written(page: Path, found: dict[str, list[dict[str, Any]]]) -> None:
-    """The page, with tables of these results."""
-    page.write_text(tables.filled(page.read_text(), found))
+def write() -> None:
+    """The picture and the pages, by the results there are."""
+    found = results()
+    if grown := [one for one in found.get("growth", ()) if one["what"] == "growth summary"]:
+        growth.PICTURE.write_text(growth.picture(grown[-1]))
+    for page in PAGES:
+        page.write_text(tables.filled(page.read_text(), found))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +96,6 @@ def main(options: argparse.Namespace) -> int:
             continue
         lines = [json.dumps(one, ensure_ascii=False) for one in found]
         (FOLDER / f"{part}.jsonl").write_text("\n".join([*lines, ""]))
-    found_now = results()
-    if grown := [one for one in found_now.get("growth", ()) if one["what"] == "growth summary"]:
-        growth.PICTURE.write_text(growth.picture(grown[-1]))
-    for page in PAGES:
-        written(page, found_now)
+        write()
+    write()
     return worst

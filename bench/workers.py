@@ -2,7 +2,8 @@
 
 Requests: as many ``POST /speak`` as the gateway answers from its cache. One worker has one core; two have both, and the client
 beside them, which costs a fraction of what the gateway does; the ratio of what they answer in a second is that of their
-throughput.
+throughput. What they would answer if the busiest of them had a core to itself is told as well: answers in a second by its share of
+one.
 
 Calls: as many as ``--calls``, the same number for one worker and for two. What limits a gateway is its busiest process, so the
 ratio of how many calls it could hold is the CPU of the one over that of the busier of the two.
@@ -70,6 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """``workers``."""
     requests: dict[int, list[float]] = {1: [], 2: []}
+    possible: dict[int, list[float]] = {1: [], 2: []}
     busiest: dict[int, list[float]] = {1: [], 2: []}
     wrong: list[str] = []
     for number in range(options.rounds):
@@ -80,6 +82,8 @@ def main(options: argparse.Namespace) -> int:
             )
             talked = calls(workers, options.calls, options.seconds, cores)
             requests[workers].append(asked["requests_per_s"])
+            share = asked["each_cpu_percent"][0] / 100
+            possible[workers].append(asked["requests_per_s"] / share if share else 0.0)
             busiest[workers].append(talked["busiest_worker_cpu_percent"])
             for kind, run in (("requests", asked), ("calls", talked)):
                 print(
@@ -91,7 +95,9 @@ def main(options: argparse.Namespace) -> int:
     found = {
         "rounds": options.rounds, "calls": options.calls, "requests_per_s": rows,
         "busiest_worker_cpu_percent": cpu,
+        "possible_requests_per_s": {key: spread(values) for key, values in possible.items()},
         "requests_ratio": spread(two / one for one, two in zip(*requests.values(), strict=True)),
+        "possible_ratio": spread(two / one for one, two in zip(*possible.values(), strict=True)),
         "calls_ratio": spread(one / two for one, two in zip(*busiest.values(), strict=True)),
     }  # fmt: skip
     print(line(stamped("workers summary", found)))

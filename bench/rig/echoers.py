@@ -30,7 +30,14 @@ class Echoed(ClientFrames):
         self.crowd.echoes.delays.add(time.monotonic_ns() - sent)
         self.crowd.echoes.stream(number).add(sequence)
 
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.is_open:
+            self.crowd.hung_up += 1
+        self.is_open = False
+
     def message(self) -> None:
+        if not self.is_open:
+            return
         stamp = STAMP.pack(MARK, time.monotonic_ns(), self.number, 0, self.sequence)
         self.send(BINARY, stamp + self.padding)
         self.sequence += 1
@@ -44,7 +51,7 @@ class Crowd:
         self.job = asked
         self.echoes = Direction()
         self.late = Delays()
-        self.sent = 0
+        self.sent = self.hung_up = 0
         self.is_running = False
         self.connections: list[Echoed] = []
 
@@ -76,6 +83,13 @@ class Crowd:
             one.message()
             loop.call_at(due + self.job["period_s"], self.tick, one, due + self.job["period_s"])
 
+    async def all_back(self) -> None:
+        """Until every message has come back, or there is no more waiting for it."""
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            if self.echoes.row()["received"] == self.sent:
+                return
+
     def begin(self) -> None:
         self.echoes.delays, self.late = Delays(), Delays()
 
@@ -96,8 +110,8 @@ async def work(asked: dict[str, Any]) -> None:
         elif order == "end":
             echoed = sum(crowd.echoes.delays.counts.values())
             crowd.is_running = False
-            job.say("measured", echoed=echoed, late=crowd.late.row())
-            await asyncio.sleep(1.0)
+            job.say("measured", echoed=echoed, late=crowd.late.row(), hung_up=crowd.hung_up)
+            await crowd.all_back()
             job.say("result", echoes=crowd.echoes.row() | {"sent": crowd.sent})
 
 
