@@ -18,8 +18,8 @@ from bench.figures import Delays, line, summary
 from bench.rig import control
 from bench.sessions import stamped
 
-FRAMES = 6000
-"""A minute of speech. Where the buffers of all sockets hold the rest of it, the vendor cannot notice that nobody wants it."""
+FRAMES = 12000
+"""Two minutes of speech. Where the buffers of all sockets hold the rest of it, the vendor cannot notice that nobody wants it."""
 
 
 def measure(calls: int, tries: int, pace_s: float, cores: machine.Cores) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def measure(calls: int, tries: int, pace_s: float, cores: machine.Cores) -> dict
         targets.running("waav", vendor_port, cores) as running,
     ):
         job = {"port": running.port, "calls": calls, "tries": tries, "frames": FRAMES,
-               "seed": seed, "wait_s": 0.5 if pace_s else 0.1}  # fmt: skip
+               "seed": seed, "wait_s": 0.5 if pace_s else 0.02}  # fmt: skip
         with control.rig("interrupters", cores, **job) as interrupters:
             result = interrupters.next("result")
         noticed = {

@@ -49,6 +49,8 @@ class Frames(asyncio.Protocol):
     rest = b""
     is_client = False
     is_open = False
+    goodbye = b""
+    """What the peer gave as its reason to close: two bytes of code, and words."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -95,6 +97,7 @@ class Frames(asyncio.Protocol):
         elif first == 0x80 | PING:
             self.send(PONG, payload)
         elif first == 0x80 | CLOSE:
+            self.goodbye = payload
             if self.is_open:
                 self.send(CLOSE, payload[:2])
             self.is_open = False

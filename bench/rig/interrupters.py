@@ -31,7 +31,6 @@ class Interrupter(ClientFrames):
         self.utterance = -1
         self.heard = self.stray = 0
         self.last_ns = 0
-        self.is_open = False
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = loop.create_future()
         self.speaking: asyncio.Future[None] = loop.create_future()
@@ -45,7 +44,7 @@ class Interrupter(ClientFrames):
     def connection_lost(self, error: Exception | None) -> None:
         for one in (self.ready, self.speaking, self.pong):
             if not one.done():
-                one.set_exception(RuntimeError("the gateway hung up"))
+                one.set_exception(RuntimeError(f"the gateway hung up: {self.goodbye!r}"))
                 one.exception()
         if not self.gone.done():
             self.gone.set_result(None)
@@ -77,6 +76,10 @@ class Interrupter(ClientFrames):
     def tell(self, message: dict[str, Any]) -> None:
         self.send(TEXT, json.dumps(message).encode())
 
+    def check(self) -> None:
+        if not self.is_open:
+            raise RuntimeError(f"the gateway hung up: {self.goodbye!r}")
+
     async def interrupt(self, wait_s: float) -> tuple[int, int, int, int, int] | None:
         """Speak, wait, clear. Returns call, utterance and the three moments; None if nothing was flowing any more."""
         loop = asyncio.get_running_loop()
@@ -91,6 +94,7 @@ class Interrupter(ClientFrames):
         )
         await asyncio.wait_for(self.speaking, DEADLINE_S)
         await asyncio.sleep(wait_s)
+        self.check()
         heard_before, cleared_ns = self.heard, time.monotonic_ns()
         self.tell({"type": "clear"})
         self.tell({"type": "ping"})
