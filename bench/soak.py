@@ -96,6 +96,15 @@ def kept(running: targets.Running, vendor: control.Rig) -> tuple[int, int]:
     return machine.descriptors(running.pid) - waiting, waiting
 
 
+def at_rest(running: targets.Running, vendor: control.Rig) -> tuple[int, int]:
+    """The same, the least of some seconds: what just closes is not counted."""
+    seen = []
+    for _ in range(5):
+        time.sleep(1.0)
+        seen.append(kept(running, vendor))
+    return min(seen)
+
+
 def left(running: targets.Running, vendor: control.Rig, before: int) -> tuple[int, int]:
     """The same, once they are as many as before, or when there is no more waiting for that."""
     ends_at = time.monotonic() + FORGET_S
@@ -119,8 +128,7 @@ def soak(options: argparse.Namespace, cores: machine.Cores, calls: int) -> dict[
             with rude(running.port, 22.0) as visit:  # what is loaded for the first of them stays
                 visit.wait()
         metric(running.port, LAG)
-        time.sleep(2.0)
-        before, waiting_before = kept(running, vendor)
+        before, waiting_before = at_rest(running, vendor)
         rss_before = machine.rss_mb(running.pid)
         job = {"port": running.port, "calls": calls, "speak_every_s": 5.0, "first_number": 0,
                "direct": False, "churn_s": CALL_S / calls}  # fmt: skip
