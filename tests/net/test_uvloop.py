@@ -3,12 +3,15 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.runner import TestLoader
 from twisted.trial.unittest import TestCase
 
 from tests import net
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 INSIDE = "WAAV_TESTS_ON_UVLOOP"
 """Set for the process that runs the tests: it does not start another."""
@@ -37,8 +40,9 @@ class UvloopTests(TestCase):
         # Random conversations have no socket; a few are enough here.
         out, err, code = await getProcessOutputAndValue(
             sys.executable,
-            ["-c", RUN, self.mktemp()],
+            ["-c", RUN, os.path.abspath(self.mktemp())],
             env={**os.environ, INSIDE: "1", "WAAV_SCRIPTS": "300"},
+            path=str(ROOT),  # the folder that trial moves to has no tests
         )
         text = (out + err).decode()
         self.assertEqual(code, 0, text[-6000:])
