@@ -20,7 +20,7 @@ from bench.sessions import first_call, later, measure, stamped
 
 CALL_S = 60.0
 SHARE_OF_CAPACITY = 0.7
-MOST_CALLS = 200
+MOST_CALLS = 300
 """The rig is one core as well."""
 
 FORGET_S = 60.0
