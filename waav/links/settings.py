@@ -7,7 +7,7 @@ from waav.settings import not_negative, positive, setting
 
 PRESETS: Final[dict[str, dict[str, float]]] = {
     "default": {
-        "requests": 64,
+        "requests": 256,
         "connections": 64,
         "connect_s": 5.0,
         "first_byte_s": 10.0,
