@@ -52,6 +52,13 @@ class ReplayTests(SynchronousTestCase):
             self.assertEqual(replay.kept_bytes, 2 * (total - covered))
         self.assertEqual(replay.dropped_bytes, 0)
 
+    def test_an_ended_call_holds_no_audio(self) -> None:
+        """What will not be said again takes no memory, though the link's objects may live on for a while."""
+        replay = Replay(PCM, 1e6)
+        replay.sent(bytes(640))
+        replay.clear()
+        self.assertEqual((replay.kept_bytes, replay.take()), (0, []))
+
     def test_the_bound_counts_what_it_drops(self) -> None:
         """What had to be forgotten is known, in seconds, and times stay right."""
         replay = Replay(PCM, 1.0)

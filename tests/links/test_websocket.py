@@ -69,6 +69,16 @@ class LinkCase(SynchronousTestCase):
 
 
 class DialTests(LinkCase):
+    def test_an_ended_link_holds_no_audio(self) -> None:
+        """The audio of a call that has ended takes no memory."""
+        link = self.opened(resumes=True)
+        link.send_audio(bytes(640))
+        replay = link._replay
+        assert replay is not None
+        self.assertEqual(replay.kept_bytes, 640)
+        self.end(link)
+        self.assertEqual(replay.kept_bytes, 0)
+
     def test_ready_when_the_handshake_is_done(self) -> None:
         """A call is ready only once the vendor accepted; nothing is compressed on the way."""
         link = self.link(headers={"Authorization": "Token k", "User-Agent": "mine/1"})

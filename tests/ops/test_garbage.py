@@ -23,6 +23,7 @@ class SettledTests(SynchronousTestCase):
     def test_once(self) -> None:
         """Garbage of the start is thrown away, and what is left is not looked at by later collections."""
         self.settled.startService()
+        self.addCleanup(self.settled.stopService)
         thing = Thing()
         thing.me = thing
         kept = Thing()
@@ -39,6 +40,14 @@ class SettledTests(SynchronousTestCase):
         self.settled.startService()
         self.addCleanup(self.settled.stopService)
         self.assertNotIn(id(early), {id(one) for one in gc.get_objects()})
+
+    def test_rarely(self) -> None:
+        """Calls that come and go do not bring a full collection every few seconds; afterwards all is as before."""
+        before = gc.get_threshold()
+        self.settled.startService()
+        self.assertEqual(gc.get_threshold(), (*before[:2], 100))
+        self.settled.stopService()
+        self.assertEqual(gc.get_threshold(), before)
 
     def test_stop(self) -> None:
         """A gateway that stops before leaves no timer behind."""

@@ -57,6 +57,11 @@ class Replay:
         self._repeated_from_s = self._covered_s
         return again
 
+    def clear(self) -> None:
+        """Nothing will be repeated any more: let go of the audio."""
+        self._kept.clear()
+        self._kept_bytes = 0
+
     def heard(self, event: wire.Event) -> wire.Event | None:
         """``event`` on the whole call's time line; None when it repeats what an earlier connection said."""
         offset = self._seconds(self._origin)

@@ -500,6 +500,9 @@ class WebSocketLink:
         self.figures.ended()
         self._stop_watching()
         self._backlog.clear()
+        if self._replay is not None:
+            # Up to a megabyte; the objects of an ended call may stay until the garbage collector comes by.
+            self._replay.clear()
 
 
 def _cause(error: BaseException) -> str:
