@@ -41,14 +41,6 @@ class SettledTests(SynchronousTestCase):
         self.addCleanup(self.settled.stopService)
         self.assertNotIn(id(early), {id(one) for one in gc.get_objects()})
 
-    def test_rarely(self) -> None:
-        """Calls that come and go do not bring a full collection every few seconds; afterwards all is as before."""
-        before = gc.get_threshold()
-        self.settled.startService()
-        self.assertEqual(gc.get_threshold(), (*before[:2], 100))
-        self.settled.stopService()
-        self.assertEqual(gc.get_threshold(), before)
-
     def test_stop(self) -> None:
         """A gateway that stops before leaves no timer behind."""
         self.settled.startService()

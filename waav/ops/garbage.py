@@ -9,16 +9,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 SETTLED_S: Final = 10.0
 """After this what the first calls import and what is made once is there for good as well."""
 
-RARER: Final = 100
-"""Collections of the middle generation before a full one; Python's own number is 10. With 300 calls that last a
-minute a full one came every 15 s and took up to 140 ms; what an ended call leaves for it is some 50 KB."""
-
 
 class Settled(Service):
     """At the start, and once some time after it, hides all that exists by then from the garbage collector.
 
     Modules are about a hundred thousand objects that live as long as the process. A full collection looks at each of
-    them: 15 to 60 ms in which no frame moves. Afterwards it looks only at what calls have made, and does so rarely.
+    them: 15 to 60 ms in which no frame moves. Afterwards it looks only at what calls have made.
 
     Args:
         clock: tells when.
@@ -27,20 +23,16 @@ class Settled(Service):
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._timer: IDelayedCall | None = None
-        self._before = gc.get_threshold()
 
     def startService(self) -> None:
         """Hide what there is, and begin to wait."""
         super().startService()  # type: ignore[no-untyped-call]
         _set_aside()
-        self._before = gc.get_threshold()
-        gc.set_threshold(*self._before[:2], RARER)
         self._timer = self._clock.callLater(SETTLED_S, self._settle)
 
     def stopService(self) -> None:
         """Wait no longer; what was hidden stays hidden."""
         super().stopService()  # type: ignore[no-untyped-call]
-        gc.set_threshold(*self._before)
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
