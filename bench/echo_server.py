@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from waav.cli_serve import install_reactor
+from waav.net.loop import install_reactor
 
 if __name__ == "__main__":
     install_reactor()

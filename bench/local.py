@@ -38,7 +38,7 @@ def gateway(**sections: Any) -> tuple[subprocess.Popen[bytes], int]:
     folder = Path(tempfile.mkdtemp(prefix="waav-shown-"))
     config = folder / "waav.json"
     config.write_text(json.dumps({"server": {"host": "127.0.0.1", "port": port}} | sections))
-    command = [sys.executable, "-m", "waav.cli", "serve", "-c", str(config)]
+    command = [sys.executable, "-m", "waav.cli.main", "serve", "-c", str(config)]
     process = subprocess.Popen(
         command, stdout=(folder / "log").open("wb"), stderr=subprocess.STDOUT
     )

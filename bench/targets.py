@@ -70,7 +70,7 @@ def _waav(
 ) -> tuple[str, list[str]]:
     config = folder / "waav.json"
     config.write_text(json.dumps(waav_config(port, vendor_port, **sections)))
-    command = [sys.executable, "-m", "waav.cli", "serve", "-c", str(config)]
+    command = [sys.executable, "-m", "waav.cli.main", "serve", "-c", str(config)]
     if profile:
         # Not python -m cProfile: twistd ends by the signal that stopped it, before that could write.
         command += [f"--profile={profile}", "--profiler=cProfile", "--savestats"]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from waav.cli_serve import install_reactor
+from waav.net.loop import install_reactor
 
 if __name__ == "__main__":
     install_reactor()
@@ -28,14 +28,14 @@ from twisted.web.server import Site
 
 from bench.echo_server import Echo
 from waav import errors
-from waav.gateway.calls import Calls
+from waav.gateway.admission.live import LiveConnections
+from waav.gateway.admission.slots import Slots
 from waav.gateway.settings import WebSocketSettings
-from waav.gateway.slots import Slots
-from waav.gateway.ws import VoiceFactory, VoiceProtocol
-from waav.links.socket import Socket, socket_factory
+from waav.gateway.voice.ws import VoiceFactory, VoiceProtocol
+from waav.links.websocket.socket import Socket, socket_factory
 from waav.net.reactor import native
 from waav.registry import Registry
-from waav.session.call import World
+from waav.session.world import World
 from waav.speech import wire
 
 AGENT = "waav"
@@ -76,7 +76,7 @@ def serve_gateway(reactor: Any, port: int) -> Deferred[Any]:
     """The class of ``/ws`` on a port of the loopback."""
     nothing: Any = None
     world = World(reactor, Registry(()), nothing, nothing)
-    factory = VoiceEchoFactory(world, WebSocketSettings(), Calls(reactor))
+    factory = VoiceEchoFactory(world, WebSocketSettings(), LiveConnections(reactor))
     return _serve(reactor, port, Site(Door(factory)))
 
 

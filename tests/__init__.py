@@ -8,7 +8,7 @@ import gc
 
 import hypothesis  # noqa: F401
 
-import waav.cli
+import waav.cli.main
 import waav.models.hibari
 import waav.models.moonshine
 import waav.models.noise

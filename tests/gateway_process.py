@@ -49,7 +49,7 @@ class GatewayProcess:
         config = self.folder / "waav.yaml"
         config.write_text(yaml.safe_dump({"server": server} | sections))
         self.output = Output()
-        arguments = [sys.executable, "-m", "waav.cli", "serve", "-c", str(config)]
+        arguments = [sys.executable, "-m", "waav.cli.main", "serve", "-c", str(config)]
         self.transport = reactor.spawnProcess(
             self.output, sys.executable, arguments, env=None, path=str(self.folder)
         )

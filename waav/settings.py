@@ -1,6 +1,6 @@
 """How a room declares its settings: a frozen dataclass whose fields carry their documentation.
 
-``waav.config`` reads these declarations to load, check, show and document the configuration; rooms never
+``waav.config.load`` reads these declarations to load, check, show and document the configuration; rooms never
 import it.
 """
 

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint
 from twisted.web.resource import Resource
 
-from waav.gateway.slots import Slots
-from waav.gateway.ws import VoiceFactory
+from waav.gateway.admission.slots import Slots
+from waav.gateway.voice.ws import VoiceFactory
 
 
 class Client(WebSocketClientProtocol):

@@ -10,19 +10,20 @@ from twisted.web.resource import IResource
 
 from tests.gateway.web import Client
 from waav.errors import MissingCredentials
-from waav.gateway.calls import Calls
+from waav.gateway.admission.live import LiveConnections
+from waav.gateway.admission.slots import Slots
+from waav.gateway.http.site import build_site
 from waav.gateway.settings import (
     ConsoleSettings,
     SecuritySettings,
     SpeechDefaults,
     WebSocketSettings,
 )
-from waav.gateway.site import build_site
-from waav.gateway.slots import Slots
-from waav.gateway.ws import VoiceFactory
+from waav.gateway.voice.ws import VoiceFactory
 from waav.registry import Registry
 from waav.secret import Secret
-from waav.session.call import Speaking, World
+from waav.session.call_settings import Speaking
+from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, Provider, SpeakSettings, Voice
@@ -154,7 +155,7 @@ class Gateway:
         self.slots = Slots(
             self.security.max_websocket_connections, self.security.max_connections_per_ip
         )
-        self.calls = Calls(self.clock)
+        self.calls = LiveConnections(self.clock)
         voice = VoiceFactory(self.world, WebSocketSettings(), self.calls)
         self.site = build_site(
             self.clock,

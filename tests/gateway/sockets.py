@@ -9,12 +9,13 @@ from twisted.web.server import Site
 
 from tests.certificates import write_pair
 from tests.gateway.client import Client, Upgrade, connect, soon
-from tests.gateway.voice import CONFIG, FakeCall, world
-from waav.gateway.calls import Calls
+from tests.gateway.voices_rig import CONFIG, FakeCall, world
+from waav.gateway.admission.live import LiveConnections
+from waav.gateway.admission.slots import Slots
 from waav.gateway.settings import WebSocketSettings
-from waav.gateway.slots import Slots
-from waav.gateway.ws import VoiceFactory
-from waav.session.call import Outlet, World
+from waav.gateway.voice.ws import VoiceFactory
+from waav.session.outlet import Outlet
+from waav.session.world import World
 
 
 class SocketCase(TestCase):
@@ -28,7 +29,7 @@ class SocketCase(TestCase):
 
     def setUp(self) -> None:
         self.opened: list[FakeCall] = []
-        self.calls = Calls(reactor)  # type: ignore[arg-type]
+        self.calls = LiveConnections(reactor)  # type: ignore[arg-type]
         self.slots = Slots(None, None)
 
         def open_call(world: World, outlet: Outlet) -> FakeCall:

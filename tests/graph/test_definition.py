@@ -17,8 +17,8 @@ from waav.graph.definition import (
     flow_order,
     problems,
 )
-from waav.graph.ends import passthrough
 from waav.graph.kinds import KINDS
+from waav.graph.nodes.ends import passthrough
 from waav.graph.templates import plain_call
 
 

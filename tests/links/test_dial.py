@@ -17,12 +17,13 @@ from twisted.trial.unittest import TestCase
 
 from tests.certificates import write_pair
 from tests.links.doubles import PCM, Heard, Say, Server, Talk
-from tests.links.test_http import CountingSite, Vendor, until
+from tests.links.http.test_link import CountingSite, Vendor, until
 from waav import errors
-from waav.links.answers import Answers
+from waav.cache.answers import Answers
+from waav.cache.files import FileStore
+from waav.cache.settings import CacheSettings
 from waav.links.dial import Dialler
-from waav.links.files import FileStore
-from waav.links.settings import CacheSettings, LinkSettings
+from waav.links.settings import LinkSettings
 from waav.net.tls import Trust
 from waav.speech import wire
 

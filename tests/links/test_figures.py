@@ -8,11 +8,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.links.doubles import PCM, Heard, Talk
-from tests.links.test_http import HttpCase, until
-from tests.links.test_websocket import LinkCase
+from tests.links.http.test_link import HttpCase, until
+from tests.links.websocket.test_link import LinkCase
 from waav.links.dial import Dialler
-from waav.links.engine import Engines
-from waav.links.engine_threads import Threads
+from waav.links.engines.engines import Engines
+from waav.links.engines.threads import Threads
 from waav.links.figures import LinkFigures
 from waav.links.settings import LinkSettings
 from waav.speech import wire

@@ -5,7 +5,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.models import sounds
 from waav.models import vad
-from waav.models.vad import PIECE, PIECE_S, Change, Cut, Ended, Rules, Samples, Segments, Started
+from waav.models.vad import (
+    PIECE,
+    PIECE_S,
+    Change,
+    Cut,
+    Ended,
+    Rules,
+    Samples,
+    SpeechSegments,
+    Started,
+)
 
 SPEECH, QUIET = 0.9, 0.1
 
@@ -16,9 +26,9 @@ def script(*parts: tuple[float, float]) -> Samples:
     return np.concatenate(runs).astype(np.float32)
 
 
-def segments(**rules: float) -> Segments:
+def segments(**rules: float) -> SpeechSegments:
     """With a network that reads the probability off the first sample."""
-    return Segments(lambda piece: float(piece[0]), Rules(**rules))
+    return SpeechSegments(lambda piece: float(piece[0]), Rules(**rules))
 
 
 class SegmentsTests(SynchronousTestCase):
@@ -144,7 +154,7 @@ class SileroTests(SynchronousTestCase):
     """The network itself."""
 
     def started(self, audio: bytes) -> int:
-        changes = Segments(vad.silero(), Rules()).feed(vad.pcm16(audio))
+        changes = SpeechSegments(vad.silero(), Rules()).feed(vad.pcm16(audio))
         return sum(isinstance(change, Started) for change in changes)
 
     def test_silence_noise_and_tones(self) -> None:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.net.sockets import Loopless
 from waav.gateway.settings import ServerSettings
-from waav.tap_services import endpoints
+from waav.service.parts import endpoints
 
 ASK = """
 import sys

@@ -15,10 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from waav.gateway.figures import ConnectionFigures
-from waav.links.engine import EngineFigures
-from waav.links.store import StoreFigures
-from waav.links.traffic import Figures
+from waav.cache.store import StoreFigures
+from waav.gateway.admission.connection_figures import ConnectionFigures
+from waav.links.engines.engines import EngineFigures
+from waav.links.http.traffic import TrafficFigures
 from waav.ops import sources
 from waav.ops.lag import LoopLag
 from waav.ops.metrics import Metrics, exposition, process_gone
@@ -45,7 +45,7 @@ class Everything:
         self.metrics = Metrics()
         self.connections = ConnectionFigures()
         self.store = SimpleNamespace(figures=StoreFigures())
-        self.dialler = SimpleNamespace(figures=dict[str, Figures]())
+        self.dialler = SimpleNamespace(figures=dict[str, TrafficFigures]())
         self.engines = SimpleNamespace(waiting=0, loaded=0, figures=EngineFigures())
         self.clock = Clock()
         self.lag = LoopLag(self.clock)
@@ -170,7 +170,7 @@ class MetricsTests(SynchronousTestCase):
 
     def test_vendors(self) -> None:
         """HTTP figures by host; a host whose figures were forgotten and begin anew goes on adding up."""
-        self.all.dialler.figures["https://a:443"] = Figures(10, 7, 2, 1, 3, 4.5, 5, 6, 8, 9)
+        self.all.dialler.figures["https://a:443"] = TrafficFigures(10, 7, 2, 1, 3, 4.5, 5, 6, 8, 9)
         self.assertEqual(
             self.said("http_"),
             {
@@ -187,12 +187,12 @@ class MetricsTests(SynchronousTestCase):
                 'connections_opened_total{origin="https://a:443"}': 5,
             },
         )
-        self.all.dialler.figures["https://a:443"] = Figures(2)
+        self.all.dialler.figures["https://a:443"] = TrafficFigures(2)
         self.assertEqual(self.said("http_requests_total"), {'{origin="https://a:443"}': 12})
 
     def test_vendors_by_time(self) -> None:
         """What requests took is a histogram; a second scrape adds what came in between, nothing twice. (F-269, S-REQ-04)"""
-        figures = self.all.dialler.figures["https://a:443"] = Figures()
+        figures = self.all.dialler.figures["https://a:443"] = TrafficFigures()
         figures.ended(0.15)
         figures.answered(0.07)
         self.all.read()
@@ -206,13 +206,13 @@ class MetricsTests(SynchronousTestCase):
         )
         self.assertEqual((said[f"count{{{label}"], said[f"sum{{{label}"]), (2, 100.15))
         self.assertEqual(self.said("http_first_byte_seconds_")[f'bucket{{le="0.1",{label}'], 1)
-        figures = self.all.dialler.figures["https://a:443"] = Figures()
+        figures = self.all.dialler.figures["https://a:443"] = TrafficFigures()
         figures.ended(0.15)
         self.assertEqual(self.said("http_request_seconds_")[f"count{{{label}"], 3)
 
     def test_vendors_that_are_forgotten(self) -> None:
         """A host that is not remembered any more has nothing in flight."""
-        self.all.dialler.figures["https://a:443"] = Figures(in_flight=1)
+        self.all.dialler.figures["https://a:443"] = TrafficFigures(in_flight=1)
         self.all.read()
         del self.all.dialler.figures["https://a:443"]
         self.assertEqual(self.said("http_in_flight"), {})

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.ops.test_logs import LineCase
 from waav.ops.logs import Forwarder, LineObserver, forwarded
-from waav.ops.reports import Hearing, Orders, Reports, parcel, read_parcel
+from waav.ops.reports import Orders, ReportReader, Reports, parcel, read_parcel
 from waav.ops.settings import LogSettings
 
 
@@ -53,7 +53,7 @@ class ReportTests(PipeCase):
         out, into = self.pipe()
         told = Reports(into)
         heard: list[dict[str, Any]] = []
-        hearing = Hearing(heard.append)
+        hearing = ReportReader(heard.append)
         threads = [
             threading.Thread(target=lambda: [told.refused(["x" * 20_000]) for _ in range(10)])
             for _ in range(4)

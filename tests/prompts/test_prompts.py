@@ -38,7 +38,7 @@ class PromptTests(TestCase):
         url = f"http://127.0.0.1:{self.gateway.port}"
         arguments = [
             "-m",
-            "waav.cli",
+            "waav.cli.main",
             "listen",
             "--url",
             url,

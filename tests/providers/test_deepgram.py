@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.links.doubles import Heard, Vendor
 from waav.errors import BadRequest, ConfigError, MissingCredentials, ProviderRefused
 from waav.links.settings import LinkSettings
-from waav.links.websocket import WebSocketLink
+from waav.links.websocket.link import WebSocketLink
 from waav.providers.deepgram import (
     FLUX_LISTEN_OPTIONS,
     LISTEN_OPTIONS,

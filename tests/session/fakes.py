@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from waav.links.dial import Link, Sink
-from waav.links.engine_queue import Share
+from waav.links.engines.turn_queue import TurnShare
 from waav.links.figures import LinkFigures
 from waav.speech import wire
 from waav.speech.audio import AudioFormat, AudioFrame
@@ -127,10 +127,10 @@ class FakeEngines:
         self.workers: list[FakeWorker] = []
         self.error: Exception | None = None
         self.asked_for: list[wire.Local] = []
-        self.shares: list[Share] = []
+        self.shares: list[TurnShare] = []
         self.waiting: list[Deferred[Any]] | None = None
 
-    def converse(self, local: wire.Local, share: Share = Share()) -> Deferred[Any]:
+    def converse(self, local: wire.Local, share: TurnShare = TurnShare()) -> Deferred[Any]:
         self.asked_for.append(local)
         self.shares.append(share)
         if self.error is not None:

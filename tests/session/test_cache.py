@@ -10,14 +10,16 @@ from twisted.web.server import Request, Site
 
 from tests.session.fakes import PCM24K
 from tests.session.test_session import Caller
-from waav.links.answers import Answers
+from waav.cache.answers import Answers
+from waav.cache.memory import MemoryStore
+from waav.cache.settings import CacheSettings
 from waav.links.dial import Dialler
-from waav.links.settings import CacheSettings, LinkSettings
-from waav.links.store import MemoryStore
+from waav.links.settings import LinkSettings
 from waav.secret import Secret
-from waav.session.call import CallSettings, Speaking, World
+from waav.session.call_settings import CallSettings, Speaking
 from waav.session.session import Session
 from waav.session.synthesis import synthesize
+from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFrame
 from waav.speech.provider import Account, Provider, SpeakSettings

@@ -16,10 +16,11 @@ from tests.session.fakes import (
 )
 from waav.errors import ProviderBusy
 from waav.registry import Registry
-from waav.session.call import CallSettings, Listening, Speaking, World
+from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.ledger import Ledger
 from waav.session.session import Session
 from waav.session.synthesis import synthesize
+from waav.session.world import World
 from waav.speech import wire
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 

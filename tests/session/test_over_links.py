@@ -12,11 +12,12 @@ from tests.session.fakes import PCM16K, PCM24K
 from tests.session.test_session import Caller
 from waav.errors import ModelMissing
 from waav.links.dial import Dialler
-from waav.links.engine import Engines
-from waav.links.engine_threads import Threads
+from waav.links.engines.engines import Engines
+from waav.links.engines.threads import Threads
 from waav.links.settings import LinkSettings
-from waav.session.call import CallSettings, Listening, Speaking, World
+from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.session import Session
+from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFrame
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings

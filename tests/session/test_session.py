@@ -30,9 +30,10 @@ from waav.errors import (
 from waav.models.noise import FINISH
 from waav.models.settings import NoiseSettings, TurnSettings
 from waav.secret import Secret
-from waav.session.call import CallSettings, Listening, Speaking, World
+from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.session import Session
 from waav.session.settings import CallLimits, InterruptionSettings, SpeechFinalSettings
+from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings

@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.session.fakes import PCM24K, FakeDialler, FakeLink, speaking_provider
 from waav.errors import BadRequest, ProviderLost, ProviderRefused, WireError
-from waav.session.call import Speaking, World
+from waav.session.call_settings import Speaking
 from waav.session.synthesis import Synthesis, synthesize
+from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, SpeakSettings

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from waav.session.settings import SpeechFinalSettings
-from waav.speech.turns import Ask, State, Turns, join
+from waav.speech.turns import Ask, State, TurnRules, join
 from waav.speech.wire import Transcript, Word
 
 DEFAULTS = SpeechFinalSettings()
@@ -29,7 +29,7 @@ class RowTests(SynchronousTestCase):
     """The state table."""
 
     def setUp(self) -> None:
-        self.turns = Turns(DEFAULTS, has_detector=True)
+        self.turns = TurnRules(DEFAULTS, has_detector=True)
 
     def ask(self, at: float = 1.8) -> Ask:
         (question,) = self.turns.on_time(at)
@@ -200,7 +200,7 @@ class ForcedFinalTests(SynchronousTestCase):
     """What a forced final looks like."""
 
     def force(self, *finals: Transcript, timing: SpeechFinalSettings = DEFAULTS) -> Transcript:
-        turns = Turns(timing)
+        turns = TurnRules(timing)
         for transcript in finals:
             turns.on_transcript(transcript, 0.0)
         (forced,) = turns.on_time(1.8)
@@ -225,7 +225,7 @@ class ForcedFinalTests(SynchronousTestCase):
 
     def test_blank_end(self) -> None:
         """A vendor that ends a turn without repeating it does not send the client an empty prompt (D-40, S-VM-23)."""
-        turns = Turns(DEFAULTS)
+        turns = TurnRules(DEFAULTS)
         turns.on_transcript(final("hello ", 0.5), 0.0)
         turns.on_transcript(final("world", 1.0), 0.1)
         (end,) = turns.on_transcript(vendor_end(" "), 0.5)
@@ -236,7 +236,7 @@ class ForcedFinalTests(SynchronousTestCase):
 
     def test_blank_end_without_text(self) -> None:
         """Where finals are to be empty, so is the one that stands for a vendor's empty end."""
-        turns = Turns(replace(DEFAULTS, forced_text=False))
+        turns = TurnRules(replace(DEFAULTS, forced_text=False))
         turns.on_transcript(final("hello"), 0.0)
         (end,) = turns.on_transcript(vendor_end(""), 0.5)
         self.assertEqual((end.text, end.is_speech_final, end.forced), ("", True, True))
@@ -268,7 +268,7 @@ class DuplicateTests(SynchronousTestCase):
     """A vendor's end of speech right after a forced one."""
 
     def setUp(self) -> None:
-        self.turns = Turns(DEFAULTS)
+        self.turns = TurnRules(DEFAULTS)
         self.turns.on_transcript(final("Hello there."), 0.0)
         self.turns.on_transcript(final("How are you?"), 0.0)
         self.turns.on_time(1.8)
@@ -296,7 +296,7 @@ class DuplicateTests(SynchronousTestCase):
 
     def test_empty_forced_text(self) -> None:
         """The comparison uses what was said even where forced finals go out empty."""
-        turns = Turns(replace(DEFAULTS, forced_text=False))
+        turns = TurnRules(replace(DEFAULTS, forced_text=False))
         turns.on_transcript(final("yes"), 0.0)
         turns.on_time(1.8)
         self.assertEqual(turns.on_transcript(vendor_end("Yes."), 1.9), [])
@@ -315,7 +315,7 @@ class OptionTests(SynchronousTestCase):
             hard_timeout_ms=350,
             duplicate_window_ms=50,
         )
-        turns = Turns(timing, has_detector=True)
+        turns = TurnRules(timing, has_detector=True)
         turns.on_transcript(final("a"), 0.0)
         self.assertAlmostEqual(turns.next_at() or 0, 0.3)
         self.assertIsInstance(turns.on_time(0.3)[0], Ask)
@@ -327,7 +327,7 @@ class OptionTests(SynchronousTestCase):
         turns.on_transcript(interim("b"), 1.01)
         turns.on_transcript(final("b"), 1.02)
         self.assertAlmostEqual(turns.next_at() or 0, 1.32)
-        slow = Turns(replace(timing, hard_timeout_ms=9000), has_detector=True)
+        slow = TurnRules(replace(timing, hard_timeout_ms=9000), has_detector=True)
         slow.on_transcript(final("a"), 0.0)
         slow.on_time(0.3)
         self.assertAlmostEqual(slow.next_at() or 0, 0.4)
@@ -346,7 +346,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_interims_do_not_rearm(self) -> None:
         """With interim_rearms off only finals restart the wait or withdraw a question (S-VM-26)."""
-        turns = Turns(replace(DEFAULTS, interim_rearms=False), has_detector=True)
+        turns = TurnRules(replace(DEFAULTS, interim_rearms=False), has_detector=True)
         turns.on_transcript(final("a"), 0.0)
         turns.on_transcript(interim("b"), 1.0)
         self.assertEqual(turns.next_at(), 1.8)
@@ -357,7 +357,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_hard_limit_from_activity(self) -> None:
         """An operator may let long speech run: the hard limit then counts from the last words (S-VM-27)."""
-        turns = Turns(
+        turns = TurnRules(
             replace(DEFAULTS, hard_timeout_from="last_activity", wait_ms=10_000), has_detector=True
         )
         turns.on_transcript(final("a"), 0.0)
@@ -368,21 +368,21 @@ class OptionTests(SynchronousTestCase):
 
     def test_blank_final(self) -> None:
         """A final without words is not shown and starts no turn; with end of speech it is shown (S-VM-10)."""
-        turns = Turns(DEFAULTS)
+        turns = TurnRules(DEFAULTS)
         self.assertEqual(turns.on_transcript(final("  "), 0.0), [])
         self.assertIsNone(turns.next_at())
         self.assertEqual(len(turns.on_transcript(vendor_end(""), 0.0)), 1)
 
     def test_confidence_range(self) -> None:
         """Whatever a vendor sends, a client sees a confidence between 0 and 1 (F-125)."""
-        turns = Turns(DEFAULTS)
+        turns = TurnRules(DEFAULTS)
         for sent, seen in ((1.7, 1.0), (-0.2, 0.0), (float("nan"), 0.0), (0.4, 0.4)):
             (transcript,) = turns.on_transcript(Transcript("a", confidence=sent), 0.0)
             self.assertEqual(transcript.confidence, seen)
 
     def test_rounding(self) -> None:
         """A timer that fires a rounding error early still ends the turn."""
-        turns = Turns(DEFAULTS)
+        turns = TurnRules(DEFAULTS)
         turns.on_transcript(final("a"), 0.0)
         self.assertEqual(len(turns.on_time(1.8 - 1e-9)), 1)
 
@@ -401,7 +401,7 @@ STEPS = st.lists(
 class _Call:
     """Drives turns as a node does, on a made-up clock, and keeps its own account of what is open."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: TurnRules) -> None:
         self.turns = turns
         self.now = 0.0
         self.open: list[str] = []
@@ -451,7 +451,7 @@ class CallTests(SynchronousTestCase):
     @settings(deadline=None, max_examples=300)
     def test_any_call(self, steps: list[tuple[str, str, float]], has_detector: bool) -> None:
         """Every turn ends within the hard limit, once, and with all of its words (F-108, F-110, VM-01)."""
-        call = _Call(Turns(DEFAULTS, has_detector=has_detector))
+        call = _Call(TurnRules(DEFAULTS, has_detector=has_detector))
         for kind, text, pause_s in steps:
             call.step(kind, text, pause_s)
         call.pass_time(call.now + 4.0)

@@ -11,8 +11,9 @@ from waav.links.dial import Dialler
 from waav.links.settings import LinkSettings
 from waav.registry import Registry
 from waav.secret import Secret
-from waav.session.call import CallSettings, Listening, Speaking, World
+from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.session import Session
+from waav.session.world import World
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, SpeakSettings
 from waav.speech.wire import Transcript

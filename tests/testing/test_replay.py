@@ -16,8 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from waav.providers import _multipart
-from waav.speech import wav
+from waav.speech import multipart, wav
 from waav.testing.recording import Recording
 from waav.testing.replay import ReplayServer
 from waav.testing.signal import Signal
@@ -316,7 +315,7 @@ class OpenAIRuleTests(ServerCase):
         **fields: str,
     ) -> int:
         chosen = {"model": "whisper-1", "response_format": "verbose_json", **fields}
-        content_type, body = _multipart.encode("file", name, kind, data, chosen.items())
+        content_type, body = multipart.encode("file", name, kind, data, chosen.items())
         code, self.body, _ = await self.ask(
             server,
             "POST",

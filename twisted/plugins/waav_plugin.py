@@ -11,7 +11,7 @@ class _Maker(ServiceMaker):  # type: ignore[misc]
     def options(self) -> Any:
         """Twistd asks when the word ``waav`` was given, and has then obeyed its own ``--reactor``."""
         if "twisted.internet.reactor" not in sys.modules:
-            from waav.cli_serve import install_reactor
+            from waav.net.loop import install_reactor
 
             install_reactor()
         return super().options

@@ -15,8 +15,8 @@ from twisted.logger import Logger
 from waav.errors import WaavError
 from waav.graph.definition import Definition, check, flow_order
 from waav.links.dial import Dialler
-from waav.links.engine import Conversation
-from waav.links.engine_queue import Share
+from waav.links.engines.engines import Conversation
+from waav.links.engines.turn_queue import TurnShare
 from waav.speech import wire
 
 _log = Logger()
@@ -94,7 +94,7 @@ class Surroundings:
     warn: Callable[[WaavError], None]
     took: Callable[[str, float], None] = lambda name, seconds: None
     stream_id: str = ""
-    share: Share = Share()
+    share: TurnShare = TurnShare()
 
 
 Kind = Callable[[Mapping[str, Any], Surroundings, Emit], Node]

@@ -6,8 +6,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from waav.graph.build import Surroundings
-from waav.graph.worker import Worker
-from waav.links.engine import Conversation
+from waav.graph.model_talk import ModelTalk
+from waav.links.engines.engines import Conversation
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter
@@ -47,7 +47,7 @@ class Detector:
         self._question = question
         self._forget = forget
         self.threshold = threshold
-        self._worker = Worker(
+        self._worker = ModelTalk(
             local,
             surroundings,
             name="turn model",

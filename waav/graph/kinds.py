@@ -5,12 +5,12 @@ from types import MappingProxyType
 from typing import Final
 
 from waav.graph.build import Kind
-from waav.graph.ends import audio_output, passthrough, text_output
-from waav.graph.gate import gate
-from waav.graph.listen import listen
-from waav.graph.noise import noise
-from waav.graph.speak import speak
-from waav.graph.turns import turns
+from waav.graph.nodes.ends import audio_output, passthrough, text_output
+from waav.graph.nodes.gate import gate
+from waav.graph.nodes.listen import listen
+from waav.graph.nodes.noise import noise
+from waav.graph.nodes.speak import speak
+from waav.graph.nodes.turns import turns
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {

@@ -8,18 +8,19 @@ from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
 
-from waav.links.answers import Answers
+from waav.cache.answers import Answers
 from waav.links.endpoint import VendorEndpoint
-from waav.links.engine import Engines
-from waav.links.engine_link import EngineLink
-from waav.links.engine_queue import Share
-from waav.links.http import HttpLink
+from waav.links.engines.engines import Engines
+from waav.links.engines.link import EngineLink
+from waav.links.engines.turn_queue import TurnShare
+from waav.links.http.exchange import fetch
+from waav.links.http.link import HttpLink
+from waav.links.http.traffic import TrafficFigures
+from waav.links.http.web import Web
 from waav.links.link import Link as Link
 from waav.links.link import Sink as Sink
 from waav.links.settings import LinkSettings
-from waav.links.traffic import Figures
-from waav.links.web import Web
-from waav.links.websocket import WebSocketLink
+from waav.links.websocket.link import WebSocketLink
 from waav.net.tls import SYSTEM, Trust
 from waav.speech import wire
 
@@ -69,7 +70,7 @@ class Dialler:
         dial_s: float | None = None,
         request_s: float | None = None,
         use_cache: bool = True,
-        share: Share = Share(),
+        share: TurnShare = TurnShare(),
     ) -> Deferred[Link]:
         """Begin a conversation.
 
@@ -161,10 +162,10 @@ class Dialler:
 
         Fails with a ``ProviderError``.
         """
-        return Deferred.fromCoroutine(self._web.fetch(provider, request))
+        return Deferred.fromCoroutine(fetch(self._web, provider, request))
 
     @property
-    def figures(self) -> dict[str, Figures]:
+    def figures(self) -> dict[str, TrafficFigures]:
         """What happened over HTTP, by vendor host."""
         return self._web.figures
 

@@ -29,7 +29,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from waav.models import packaged, vad
-from waav.models.vad import RATE_HZ, Clip, Cut, Ended, Rules, Samples, Segments, Started
+from waav.models.vad import RATE_HZ, Clip, Cut, Ended, Rules, Samples, SpeechSegments, Started
 from waav.speech import wire
 
 MODEL: Final = "moonshine-tiny-en"
@@ -109,7 +109,10 @@ class Listening:
     """
 
     def __init__(
-        self, model: Model, segments: Segments, seconds: Callable[[], float] = time.perf_counter
+        self,
+        model: Model,
+        segments: SpeechSegments,
+        seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._model = model
         self._segments = segments
@@ -193,4 +196,4 @@ def local(rules: Rules, load: Callable[[], Model] = Moonshine) -> wire.Local:
 
 
 def _begin(rules: Rules, model: Model) -> wire.Engine:
-    return Listening(model, Segments(vad.silero(), rules))
+    return Listening(model, SpeechSegments(vad.silero(), rules))

@@ -60,11 +60,11 @@ _WINDOW: Final = 512
 _HOP: Final = 128
 _DELAY: Final = _WINDOW - _HOP
 _MEMORY: Final = (1, 2, 128, 2)
-_MASKING: Final = onnx.Shape(
+_MASKING: Final = onnx.TensorShape(
     {"input_2": (1, 1, _WINDOW // 2 + 1), "input_3": _MEMORY},
     {"activation_2": (1, 1, _WINDOW // 2 + 1), "tf_op_layer_stack_2": _MEMORY},
 )
-_REFINING: Final = onnx.Shape(
+_REFINING: Final = onnx.TensorShape(
     {"input_4": (1, 1, _WINDOW), "input_5": _MEMORY},
     {"conv1d_3": (1, 1, _WINDOW), "tf_op_layer_stack_5": _MEMORY},
 )

@@ -9,14 +9,14 @@ from waav.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TensorShape:
     """Names of a model's tensors with their sizes, in order; None where any size goes."""
 
     inputs: Mapping[str, tuple[int | None, ...]]
     outputs: Mapping[str, tuple[int | None, ...]]
 
 
-def opened(path: Path, declared: Shape) -> Any:
+def opened(path: Path, declared: TensorShape) -> Any:
     """A session with one thread: the pool of workers is where models run side by side.
 
     Raises:

@@ -37,7 +37,7 @@ _HOP: Final = 160
 _BANDS: Final = 80
 _FRAMES: Final = WINDOW // _HOP
 _FLOOR: Final = 1e-10
-_DECLARED: Final = onnx.Shape(
+_DECLARED: Final = onnx.TensorShape(
     {"input_features": (None, _BANDS, _FRAMES)},
     {"logits": (None, 1)},  # despite its name: the model ends in a sigmoid
 )

@@ -113,7 +113,7 @@ class _Piece:
     is_voiced: bool
 
 
-class Segments:
+class SpeechSegments:
     """Cuts one stream into utterances.
 
     Args:

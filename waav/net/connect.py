@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from twisted.python.lockfile import isLocked
 
-from waav.net.listen import numeric
+from waav.net.ports import numeric
 from waav.net.transport import Connection, address_of, attach
 
 

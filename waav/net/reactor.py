@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from twisted.internet.interfaces import IReactorSocket, IReactorTCP, IReactorUNIX
 from zope.interface import directlyProvides, providedBy
 
-from waav.net import connect, listen
+from waav.net import connect, ports
 from waav.net.transport import log_unhandled
 
 _natives: WeakKeyDictionary[Any, "Native"] = WeakKeyDictionary()
@@ -55,7 +55,7 @@ class Native:
         Raises:
             CannotListenError: the address cannot be had.
         """
-        return listen.tcp(self.loop, port, factory, backlog, interface)
+        return ports.tcp(self.loop, port, factory, backlog, interface)
 
     def listenUNIX(
         self,
@@ -70,11 +70,11 @@ class Native:
         Raises:
             CannotListenError: the path cannot be had.
         """
-        return listen.unix(self.loop, address, factory, backlog, mode, wantPID)
+        return ports.unix(self.loop, address, factory, backlog, mode, wantPID)
 
     def adoptStreamPort(self, fileDescriptor: int, addressFamily: Any, factory: Any) -> Any:
         """Accept connections on a socket that listens already. The descriptor is copied; the caller closes his."""
-        return listen.adopted(self.loop, fileDescriptor, addressFamily, factory)
+        return ports.adopted(self.loop, fileDescriptor, addressFamily, factory)
 
     def connectTCP(
         self, host: Any, port: Any, factory: Any, timeout: float = 30, bindAddress: Any = None

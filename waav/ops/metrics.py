@@ -171,7 +171,7 @@ COUNTS: Final = {
     "clears_refused": ("tts_clears_refused_total", "Interruptions during protected speech."),
     "late": ("tts_late_total", "Pieces of speech that came when nobody wanted them any more."),
 }
-"""Metrics of the counts in ``waav.session.figures.Figures``, by their names there."""
+"""Metrics of the counts in ``waav.session.summary.Figures``, by their names there."""
 
 
 class Metrics:

@@ -83,7 +83,7 @@ class Reports:
                 left = left[os.write(self._descriptor, left) :]
 
 
-class Hearing:
+class ReportReader:
     """Puts the lines of a worker together from the pieces in which they come.
 
     Args:

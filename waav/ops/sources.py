@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from waav.cache.store import Store
 from waav.links.dial import Dialler
-from waav.links.engine import Engines
-from waav.links.store import Store
-from waav.links.traffic import BOUNDS_S
+from waav.links.engines.engines import Engines
+from waav.links.http.traffic import BOUNDS_S
 from waav.ops.lag import LoopLag
 from waav.ops.metrics import Following, FollowingClasses, Metrics
 from waav.ops.stalls import Stalls
@@ -20,7 +20,7 @@ _PAGE_BYTES: Final = resource.getpagesize()
 
 
 class Connections(Protocol):
-    """What ``waav.gateway.figures.ConnectionFigures`` counts."""
+    """What ``waav.gateway.admission.connection_figures.ConnectionFigures`` counts."""
 
     @property
     def opened(self) -> Mapping[str, int]: ...

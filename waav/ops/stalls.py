@@ -244,7 +244,7 @@ def lines(stack: Stack) -> list[str]:
 
 
 def shown(place: Place) -> str:
-    """``waav/links/web.py:12 in Web.fetch``: the file as it would be imported."""
+    """``waav/links/http/web.py:12 in Web.fetch``: the file as it would be imported."""
     file, line, function = place
     roots = [root for root in sys.path if root and file.startswith(root.rstrip("/") + "/")]
     inside = file[len(max(roots, key=len).rstrip("/")) + 1 :] if roots else file

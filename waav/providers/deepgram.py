@@ -11,10 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from waav.errors import BadRequest, ProviderBusy, ProviderError, ProviderRefused, WireError, refusal
-from waav.providers import _account, _options
-from waav.providers._options import Option, boolean, choice, choices, integer, number, off_or, texts
-from waav.providers._spoken import SpokenAnswers
-from waav.speech import emotion, languages, wire
+from waav.speech import emotion, languages, vendor_options, wire
+from waav.speech.account import api_key, base_address
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat
 from waav.speech.provider import (
     Account,
@@ -24,61 +22,80 @@ from waav.speech.provider import (
     SpeakSettings,
     Voice,
 )
+from waav.speech.spoken import SpokenAnswers
+from waav.speech.vendor_options import (
+    VendorOption,
+    boolean,
+    choice,
+    choices,
+    integer,
+    number,
+    off_or,
+    texts,
+)
 
 HOST = "https://api.deepgram.com"
 LISTEN_MODEL = "nova-3"
 SPEAK_MODEL = "aura-asteria-en"
 
 _SHARED = (
-    Option("mip_opt_out", boolean, "Keep this audio out of Deepgram's model improvement."),
-    Option("tag", texts, "Labels for Deepgram's usage reports; one or a list."),
+    VendorOption("mip_opt_out", boolean, "Keep this audio out of Deepgram's model improvement."),
+    VendorOption("tag", texts, "Labels for Deepgram's usage reports; one or a list."),
 )
 _BOTH_LISTEN = (
     *_SHARED,
-    Option("keyterm", texts, "Terms to expect; Nova-3 and Flux only."),
-    Option("language_hint", texts, "Languages to expect, with a multilingual model."),
-    Option("numerals", boolean, "Digits instead of number words."),
-    Option("profanity_filter", boolean, "Remove profanity."),
+    VendorOption("keyterm", texts, "Terms to expect; Nova-3 and Flux only."),
+    VendorOption("language_hint", texts, "Languages to expect, with a multilingual model."),
+    VendorOption("numerals", boolean, "Digits instead of number words."),
+    VendorOption("profanity_filter", boolean, "Remove profanity."),
 )
 LISTEN_OPTIONS = (
     *_BOTH_LISTEN,
-    Option("detect_entities", boolean, "Report entities."),
-    Option("dictation", boolean, "Spoken punctuation becomes punctuation."),
-    Option("diarize", boolean, "Tell speakers apart."),
-    Option("diarize_model", choice("v1", "latest"), "Which diarisation."),
-    Option("endpointing", off_or(integer(1)), "Silence that ends speech, in ms, or false; 200."),
-    Option("extra", texts, "Key:value pairs returned with the results."),
-    Option("filler_words", boolean, "Keep uh and um."),
-    Option("interim_results", boolean, "Results while somebody speaks; on."),
-    Option("keywords", texts, "Words with a boost, term:2; not for Nova-3."),
-    Option("multichannel", boolean, "Recognise every channel for itself."),
-    Option(
+    VendorOption("detect_entities", boolean, "Report entities."),
+    VendorOption("dictation", boolean, "Spoken punctuation becomes punctuation."),
+    VendorOption("diarize", boolean, "Tell speakers apart."),
+    VendorOption("diarize_model", choice("v1", "latest"), "Which diarisation."),
+    VendorOption(
+        "endpointing", off_or(integer(1)), "Silence that ends speech, in ms, or false; 200."
+    ),
+    VendorOption("extra", texts, "Key:value pairs returned with the results."),
+    VendorOption("filler_words", boolean, "Keep uh and um."),
+    VendorOption("interim_results", boolean, "Results while somebody speaks; on."),
+    VendorOption("keywords", texts, "Words with a boost, term:2; not for Nova-3."),
+    VendorOption("multichannel", boolean, "Recognise every channel for itself."),
+    VendorOption(
         "redact",
         choices("pci", "numbers", "aggressive_numbers", "ssn", "true", "false"),
         "What to blot out; one or a list.",
     ),
-    Option("replace", texts, "find:replacement pairs."),
-    Option("search", texts, "Terms to search for."),
-    Option("smart_format", boolean, "Dates, amounts and the like as people write them; on."),
-    Option("utterance_end_ms", off_or(integer(1000)), "Gap that ends an utterance, in ms; 1000."),
-    Option("vad_events", boolean, "Say when speech starts."),
-    Option("version", _options.text, "Model version."),
+    VendorOption("replace", texts, "find:replacement pairs."),
+    VendorOption("search", texts, "Terms to search for."),
+    VendorOption("smart_format", boolean, "Dates, amounts and the like as people write them; on."),
+    VendorOption(
+        "utterance_end_ms", off_or(integer(1000)), "Gap that ends an utterance, in ms; 1000."
+    ),
+    VendorOption("vad_events", boolean, "Say when speech starts."),
+    VendorOption("version", vendor_options.text, "Model version."),
 )
 FLUX_LISTEN_OPTIONS = (
     *_BOTH_LISTEN,
-    Option("eager_eot_threshold", number(0.3, 0.9), "Flux: confidence for an early end of turn."),
-    Option("eot_threshold", number(0.5, 1.0), "Flux: confidence for the end of a turn."),
-    Option("eot_timeout_ms", integer(500, 60000), "Flux: silence that ends a turn, in ms."),
-    Option("redact", choices("numbers", "aggressive_numbers"), "What to blot out; one or a list."),
+    VendorOption(
+        "eager_eot_threshold", number(0.3, 0.9), "Flux: confidence for an early end of turn."
+    ),
+    VendorOption("eot_threshold", number(0.5, 1.0), "Flux: confidence for the end of a turn."),
+    VendorOption("eot_timeout_ms", integer(500, 60000), "Flux: silence that ends a turn, in ms."),
+    VendorOption(
+        "redact", choices("numbers", "aggressive_numbers"), "What to blot out; one or a list."
+    ),
 )
 SPEAK_OPTIONS = (
     *_SHARED,
-    Option("bit_rate", integer(4000, 650000), "Bits per second of mp3, opus and aac."),
-    Option("markup", boolean, "Pass pause and pronunciation tags in the text; off."),
+    VendorOption("bit_rate", integer(4000, 650000), "Bits per second of mp3, opus and aac."),
+    VendorOption("markup", boolean, "Pass pause and pronunciation tags in the text; off."),
 )
 FLUX_SPEAK_OPTIONS = (
     *SPEAK_OPTIONS,
-    Option("expressivity", number(-2.0, 2.0), "Flux: how lively, before any emotion."),
+    VendorOption("expressivity", number(-2.0, 2.0), "Flux: how lively, before any emotion."),
 )
 _OPERATORS = tuple(
     {
@@ -90,7 +107,7 @@ _OPERATORS = tuple(
 
 def _authorization(account: Account) -> dict[str, str]:
     """A short-lived token (a JWT) is announced otherwise than a key."""
-    key = _account.key(account, "Deepgram")
+    key = api_key(account, "Deepgram")
     is_token = key.startswith("eyJ") and key.count(".") == 2
     return {"Authorization": f"{'Bearer' if is_token else 'Token'} {key}"}
 
@@ -105,7 +122,7 @@ _FLUX_RATES = (8000, 16000, 24000, 44100, 48000)
 
 def listen(settings: ListenSettings, account: Account) -> wire.Dialogue:
     """The dialogue that suits the model."""
-    model = _options.model_name("deepgram", settings.model or LISTEN_MODEL)
+    model = vendor_options.model_name("deepgram", settings.model or LISTEN_MODEL)
     if model.startswith("flux-"):
         return FluxListen(settings, account, model)
     return Listen(settings, account, model)
@@ -127,7 +144,7 @@ class Listen:
         self.format = settings.format
         if self.format.encoding in ("float32", "float16"):
             self.format = replace(self.format, encoding="linear16")
-        chosen = _options.read("deepgram", LISTEN_OPTIONS, settings.options, account.options)
+        chosen = vendor_options.read("deepgram", LISTEN_OPTIONS, settings.options, account.options)
         chosen = _fit(model, settings.language, chosen, settings.options)
         values: dict[str, Any] = {"model": model}
         if settings.language and settings.language != "auto":
@@ -141,9 +158,9 @@ class Listen:
             values.setdefault("utterance_end_ms", 1000)
         if values.get("utterance_end_ms") is False:
             del values["utterance_end_ms"]
-        base = _account.base(account, HOST, is_socket=True)
+        base = base_address(account, HOST, is_socket=True)
         self.opening = wire.Opening(
-            f"{base}/v1/listen?{urlencode(_options.query(values))}",
+            f"{base}/v1/listen?{urlencode(vendor_options.query(values))}",
             _authorization(account),
             keepalive_s=4.0,
             resumes=self.format.is_raw,
@@ -220,13 +237,15 @@ class FluxListen:
 
     def __init__(self, settings: ListenSettings, account: Account, model: str) -> None:
         self.format = _flux_format(settings.format)
-        chosen = _options.read("deepgram", FLUX_LISTEN_OPTIONS, settings.options, account.options)
+        chosen = vendor_options.read(
+            "deepgram", FLUX_LISTEN_OPTIONS, settings.options, account.options
+        )
         if "language_hint" in chosen and not model.endswith("-multi"):
             raise BadRequest("deepgram: option 'language_hint' needs a multilingual model")
         values = {"model": model} | _described(self.format) | chosen
-        base = _account.base(account, HOST, is_socket=True)
+        base = base_address(account, HOST, is_socket=True)
         self.opening = wire.Opening(
-            f"{base}/v2/listen?{urlencode(_options.query(values))}",
+            f"{base}/v2/listen?{urlencode(vendor_options.query(values))}",
             _authorization(account),
             says_ready=True,
             keepalive_s=4.0 if self.format.is_raw else None,
@@ -414,7 +433,7 @@ class Speak:
         voice = _voice(settings)
         is_flux = voice.startswith("flux-")
         known = FLUX_SPEAK_OPTIONS if is_flux else SPEAK_OPTIONS
-        chosen = _options.read("deepgram", known, settings.options, account.options)
+        chosen = vendor_options.read("deepgram", known, settings.options, account.options)
         self.format = _speak_format(settings.format)
         _fit_bit_rate(chosen, settings.options, self.format.encoding, is_flux)
         self._keeps_markup = chosen.pop("markup", False)
@@ -425,9 +444,9 @@ class Speak:
         values |= {"speed": speed} if speed is not None else {}
         values |= _liveliness(settings) if is_flux else {}
         values |= chosen
-        base = _account.base(account, HOST)
+        base = base_address(account, HOST)
         path = "v2" if is_flux else "v1"
-        self._url = f"{base}/{path}/speak?{urlencode(_options.query(values))}"
+        self._url = f"{base}/{path}/speak?{urlencode(vendor_options.query(values))}"
         self._headers = _authorization(account) | {"Content-Type": "application/json"}
         self.opening = wire.Opening(base)
         self._answers = SpokenAnswers("deepgram", self.format)
@@ -462,7 +481,7 @@ def _voice(settings: SpeakSettings) -> str:
         name = settings.voice
     if name.startswith("flux-general-"):
         raise BadRequest(f"deepgram: {name} recognises speech, it has no voice")
-    return _options.model_name("deepgram", name)
+    return vendor_options.model_name("deepgram", name)
 
 
 def _speak_format(asked: AudioFormat) -> AudioFormat:
@@ -581,7 +600,7 @@ class Voices:
     """The voices of ``GET /v1/models``."""
 
     def __init__(self, account: Account) -> None:
-        self._url = f"{_account.base(account, HOST)}/v1/models"
+        self._url = f"{base_address(account, HOST)}/v1/models"
         self._headers = _authorization(account)
 
     def first(self) -> wire.Request | None:
@@ -606,8 +625,8 @@ def _voice_row(row: Mapping[str, Any]) -> Voice:
 
 def check(account: Account) -> None:
     """Refuse wrong operator settings at start."""
-    _options.check("deepgram", _OPERATORS, account.options)
-    _account.base(account, HOST)
+    vendor_options.check("deepgram", _OPERATORS, account.options)
+    base_address(account, HOST)
 
 
 deepgram = Provider(
@@ -626,5 +645,5 @@ deepgram = Provider(
     text_limit=2000,
     compressed=("opus", "mp3", "aac"),
     models={"listen": LISTEN_MODEL, "speak": SPEAK_MODEL},
-    options=_options.described(FLUX_LISTEN_OPTIONS, LISTEN_OPTIONS, FLUX_SPEAK_OPTIONS),
+    options=vendor_options.described(FLUX_LISTEN_OPTIONS, LISTEN_OPTIONS, FLUX_SPEAK_OPTIONS),
 )

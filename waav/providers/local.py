@@ -11,21 +11,22 @@ from typing import Final
 from waav.errors import BadRequest, ConfigError, WireError
 from waav.models import hibari, moonshine
 from waav.models.vad import Rules
-from waav.providers import _options
-from waav.providers._options import Option, integer, number
-from waav.speech import emotion, wire
+from waav.speech import emotion, vendor_options, wire
 from waav.speech.audio import AudioFormat, AudioFrame
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings, Voice
+from waav.speech.vendor_options import VendorOption, integer, number
 
 _DEFAULTS: Final = Rules()
 _JOB_BYTES: Final = 2048
 """64 ms: every message is a job for a worker thread, and the voice activity network looks at 32 ms at a time."""
 LISTEN_OPTIONS = (
-    Option("endpoint_ms", integer(200, 5000), "Silence that ends an utterance; 600."),
-    Option(
+    VendorOption("endpoint_ms", integer(200, 5000), "Silence that ends an utterance; 600."),
+    VendorOption(
         "longest_ms", integer(3000, 30000), "An utterance is cut when it gets this long; 15000."
     ),
-    Option("vad_threshold", number(0.1, 0.95), "Probability from which sound is speech; 0.5."),
+    VendorOption(
+        "vad_threshold", number(0.1, 0.95), "Probability from which sound is speech; 0.5."
+    ),
 )
 _VOICES: Final = {"heart": Voice("heart", "Heart", "", "American", "Female", "English")}
 
@@ -36,7 +37,7 @@ class Listen:
     def __init__(self, settings: ListenSettings, account: Account) -> None:
         _only_english(settings.language)
         _only_model(settings.model, moonshine.MODEL)
-        chosen = _options.read("local", LISTEN_OPTIONS, settings.options, account.options)
+        chosen = vendor_options.read("local", LISTEN_OPTIONS, settings.options, account.options)
         rules = Rules(
             endpoint_s=chosen.get("endpoint_ms", _DEFAULTS.endpoint_s * 1000) / 1000,
             longest_s=chosen.get("longest_ms", _DEFAULTS.longest_s * 1000) / 1000,
@@ -91,7 +92,7 @@ class Speak:
     """Text in, audio out."""
 
     def __init__(self, settings: SpeakSettings, account: Account) -> None:
-        _options.read("local", (), settings.options, {})
+        vendor_options.read("local", (), settings.options, {})
         if settings.language:
             _only_english(settings.language)
         _only_model(settings.model, hibari.MODEL)
@@ -146,7 +147,7 @@ class Voices:
 
 def check(account: Account) -> None:
     """Refuse wrong operator settings at start."""
-    _options.check("local", LISTEN_OPTIONS, account.options)
+    vendor_options.check("local", LISTEN_OPTIONS, account.options)
     if account.endpoint:
         raise ConfigError("local: the models run in this process; there is no endpoint", "endpoint")
 
@@ -179,5 +180,5 @@ local = Provider(
     check=check,
     text_limit=2000,
     models={"listen": moonshine.MODEL, "speak": hibari.MODEL},
-    options=_options.described(LISTEN_OPTIONS),
+    options=vendor_options.described(LISTEN_OPTIONS),
 )

@@ -15,11 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waav.errors import BadRequest, ProviderBusy, ProviderError, ProviderRefused, WireError, refusal
-from waav.providers import _account, _multipart, _options
-from waav.providers._options import Option, choice, choices, integer, number, texts
-from waav.providers._segments import Cutting, Segment, Segments, halves
-from waav.providers._spoken import SpokenAnswers
-from waav.speech import emotion, languages, wav, wire
+from waav.speech import emotion, languages, multipart, vendor_options, wav, wire
+from waav.speech.account import api_key, base_address
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import (
     Account,
@@ -29,6 +26,9 @@ from waav.speech.provider import (
     SpeakSettings,
     Voice,
 )
+from waav.speech.segments import Cutting, Segment, Segments, halves
+from waav.speech.spoken import SpokenAnswers
+from waav.speech.vendor_options import VendorOption, choice, choices, integer, number, texts
 
 HOST = "https://api.openai.com"
 LISTEN_MODEL = "gpt-transcribe"
@@ -60,48 +60,54 @@ def _at_most_four(value: Any) -> tuple[str, ...]:
 
 
 LISTEN_OPTIONS = (
-    Option(
+    VendorOption(
         "flush_strategy",
         choice("on_silence", "on_threshold", "on_disconnect"),
         "When collected audio is recognised; on_silence.",
     ),
-    Option("flush_threshold_bytes", integer(3200, FILE_BYTES), "For on_threshold; 1048576."),
-    Option("rms_threshold", number(0.0, 1.0), "Level that counts as speech; 0.01 of full scale."),
-    Option("silence_duration_ms", integer(100, 60000), "Silence that ends a segment; 1000."),
-    Option("min_audio_duration_ms", integer(0, 30000), "Shortest segment on_silence; 500."),
-    Option("max_file_size_bytes", integer(200000, FILE_BYTES), "Largest upload; 26214400."),
-    Option(
+    VendorOption("flush_threshold_bytes", integer(3200, FILE_BYTES), "For on_threshold; 1048576."),
+    VendorOption(
+        "rms_threshold", number(0.0, 1.0), "Level that counts as speech; 0.01 of full scale."
+    ),
+    VendorOption("silence_duration_ms", integer(100, 60000), "Silence that ends a segment; 1000."),
+    VendorOption("min_audio_duration_ms", integer(0, 30000), "Shortest segment on_silence; 500."),
+    VendorOption("max_file_size_bytes", integer(200000, FILE_BYTES), "Largest upload; 26214400."),
+    VendorOption(
         "response_format",
         choice("json", "text", "srt", "vtt", "verbose_json", "diarized_json"),
         "Form of the answer; default: the one of the model that says most.",
     ),
-    Option("timestamp_granularities", choices("word", "segment"), "With verbose_json; both."),
-    Option("temperature", number(0.0, 1.0), "Sampling temperature."),
-    Option("prompt", _options.text, "Words and style to expect."),
-    Option("keywords", texts, "Words to expect; gpt-transcribe only."),
-    Option("languages", texts, "Languages to expect; gpt-transcribe only."),
-    Option("chunking_strategy", _chunking, "auto, or a server_vad object."),
-    Option("known_speaker_names", _at_most_four, "Diarisation: names, at most 4."),
-    Option("known_speaker_references", _at_most_four, "Diarisation: data URLs of their voices."),
+    VendorOption("timestamp_granularities", choices("word", "segment"), "With verbose_json; both."),
+    VendorOption("temperature", number(0.0, 1.0), "Sampling temperature."),
+    VendorOption("prompt", vendor_options.text, "Words and style to expect."),
+    VendorOption("keywords", texts, "Words to expect; gpt-transcribe only."),
+    VendorOption("languages", texts, "Languages to expect; gpt-transcribe only."),
+    VendorOption("chunking_strategy", _chunking, "auto, or a server_vad object."),
+    VendorOption("known_speaker_names", _at_most_four, "Diarisation: names, at most 4."),
+    VendorOption(
+        "known_speaker_references", _at_most_four, "Diarisation: data URLs of their voices."
+    ),
 )
 SPEAK_OPTIONS = (
-    Option("instructions", _options.text, "How to speak, before any emotion; not with tts-1."),
+    VendorOption(
+        "instructions", vendor_options.text, "How to speak, before any emotion; not with tts-1."
+    ),
 )
 
 
 def _headers(account: Account) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {_account.key(account, 'OpenAI')}"}
+    headers = {"Authorization": f"Bearer {api_key(account, 'OpenAI')}"}
     # The server's organisation has nothing to do with a caller's own key.
     for name, header in (("organization", "Organization"), ("project", "Project")):
         value = account.credentials.get(name)
         if value and not account.is_callers_own:
-            headers[f"OpenAI-{header}"] = _options.model_name("openai", str(value))
+            headers[f"OpenAI-{header}"] = vendor_options.model_name("openai", str(value))
     return headers
 
 
 def _base(account: Account) -> str:
     """Without the ``/v1`` that OPENAI_BASE_URL traditionally ends in."""
-    return _account.base(account, HOST).removesuffix("/v1")
+    return base_address(account, HOST).removesuffix("/v1")
 
 
 def _is_openai(base: str) -> bool:
@@ -169,15 +175,15 @@ class Listen:
     """Audio in; one final transcript per uploaded piece."""
 
     def __init__(self, settings: ListenSettings, account: Account) -> None:
-        chosen = _options.read("openai", LISTEN_OPTIONS, settings.options, account.options)
+        chosen = vendor_options.read("openai", LISTEN_OPTIONS, settings.options, account.options)
         base = _base(account)
-        self._model = _options.model_name("openai", settings.model or LISTEN_MODEL)
+        self._model = vendor_options.model_name("openai", settings.model or LISTEN_MODEL)
         self._formats = _answers(self._model, _is_openai(base))
         self._fields = self._form(settings, _fit(self._model, chosen, settings.options))
         self._answer_format = dict(self._fields)["response_format"]
         self._url = f"{base}/v1/audio/transcriptions"
         self._headers = _headers(account)
-        self._key = _account.key(account, "OpenAI")
+        self._key = api_key(account, "OpenAI")
         self.opening = wire.Opening(base, finish_s=30.0)
         self.format, self._file = _upload_format(settings.format)
         self._limit = chosen.get("max_file_size_bytes", FILE_BYTES)
@@ -256,14 +262,14 @@ class Listen:
         for name in ("keywords", "languages", "known_speaker_names", "known_speaker_references"):
             if name in chosen:
                 values[f"{name}[]"] = chosen[name]
-        return _options.query(values)
+        return vendor_options.query(values)
 
     def _upload(self, segment: Segment) -> wire.Request:
         extension, mime = self._file
         data = segment.data
         if self.format.is_raw:
             data = wav.pack(self.format, data)
-        content_type, body = _multipart.encode(
+        content_type, body = multipart.encode(
             "file", f"audio.{extension}", mime, data, self._fields
         )
         return wire.Request("POST", self._url, self._headers | {"Content-Type": content_type}, body)
@@ -464,10 +470,10 @@ class Speak:
     """Text in, audio out: one request per text."""
 
     def __init__(self, settings: SpeakSettings, account: Account) -> None:
-        chosen = _options.read("openai", SPEAK_OPTIONS, settings.options, account.options)
+        chosen = vendor_options.read("openai", SPEAK_OPTIONS, settings.options, account.options)
         base = _base(account)
-        self._model = _options.model_name("openai", settings.model or SPEAK_MODEL)
-        name = _options.model_name("openai", settings.voice or SPEAK_VOICE)
+        self._model = vendor_options.model_name("openai", settings.model or SPEAK_MODEL)
+        name = vendor_options.model_name("openai", settings.voice or SPEAK_VOICE)
         if _is_openai(base):
             _check_names(self._model, name)
         self.format, answer_format = _speak_format(settings.format)
@@ -485,7 +491,7 @@ class Speak:
             self._body["instructions"] = instructions
         self._url = f"{base}/v1/audio/speech"
         self._headers = _headers(account) | {"Content-Type": "application/json"}
-        self._key = _account.key(account, "OpenAI")
+        self._key = api_key(account, "OpenAI")
         self.opening = wire.Opening(base)
         self._answers = SpokenAnswers("openai", self.format)
 
@@ -566,8 +572,8 @@ class Voices:
 
 def check(account: Account) -> None:
     """Refuse wrong operator settings at start."""
-    _options.check("openai", (*LISTEN_OPTIONS, *SPEAK_OPTIONS), account.options)
-    _account.base(account, HOST)
+    vendor_options.check("openai", (*LISTEN_OPTIONS, *SPEAK_OPTIONS), account.options)
+    base_address(account, HOST)
 
 
 openai = Provider(
@@ -600,5 +606,5 @@ openai = Provider(
     text_limit=4096,
     compressed=("opus", "mp3", "aac"),
     models={"listen": LISTEN_MODEL, "speak": SPEAK_MODEL},
-    options=_options.described(LISTEN_OPTIONS, SPEAK_OPTIONS),
+    options=vendor_options.described(LISTEN_OPTIONS, SPEAK_OPTIONS),
 )

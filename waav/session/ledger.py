@@ -12,7 +12,7 @@ class Ledger:
     """Keeps nothing; those who want figures override what they want to know.
 
     Written to when something happens, never for a frame. Names of providers are those of the registry, names of
-    counts those of ``waav.session.figures.Figures``; there is nothing of a caller in it.
+    counts those of ``waav.session.summary.Figures``; there is nothing of a caller in it.
     """
 
     def configured(self, listener: str, speaker: str) -> None:

@@ -1,6 +1,6 @@
 """One caller from hello to hang-up.
 
-The caller's connection (``waav.gateway.ws``) tells a session what the caller says; the session tells an
+The caller's connection (``waav.gateway.voice.ws``) tells a session what the caller says; the session tells an
 ``Outlet`` what comes of it. Between the two a graph runs, built anew for each accepted config.
 
 Calls come one at a time, in the order of the caller's messages: the connection holds back what follows a config
@@ -15,10 +15,12 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.logger import Logger
 
 from waav.errors import BadRequest, ProviderTimeout, WaavError
-from waav.session.call import CallSettings, Listening, Outlet, Speaking, World
-from waav.session.figures import Figures
-from waav.session.running import Call
+from waav.session.call_settings import CallSettings, Listening, Speaking
+from waav.session.configured import ConfiguredCall
+from waav.session.outlet import Outlet
 from waav.session.states import Nothing, new_states
+from waav.session.summary import CallSummary
+from waav.session.world import World
 
 NOT_CONFIGURED = "Audio processing is disabled. Send config message with audio=true first."
 NOT_READY = "Timeout waiting for voice providers to be ready"
@@ -39,12 +41,12 @@ class Session:
         self._outlet = outlet
         self._states = new_states(Nothing())
         self._settings: CallSettings | None = None
-        self._call: Call | None = None
+        self._call: ConfiguredCall | None = None
         self._arriving: Deferred[None] | None = None
         self._leaving: list[Deferred[None]] | None = None
         self._is_paused = False
         self._stream_id: str | None = None
-        self.figures = Figures(world.clock.seconds())
+        self.figures = CallSummary(world.clock.seconds())
 
     @property
     def state(self) -> str:
@@ -137,14 +139,14 @@ class Session:
         """Settings with the halves they take over from those in force (D-32)."""
         return settings.over(self._settings) if self._settings is not None else settings
 
-    def _prepared(self, settings: CallSettings) -> Call | None:
+    def _prepared(self, settings: CallSettings) -> ConfiguredCall | None:
         """The call these settings ask for, checked and built but not started."""
         if not settings.has_audio:
             return None
         if settings.listening is None and settings.speaking is None:
             raise BadRequest("STT configuration is required when audio=true")
         try:
-            return Call(self._world, settings, self._outlet, self.figures)
+            return ConfiguredCall(self._world, settings, self._outlet, self.figures)
         except WaavError as error:
             raise _explained("Failed to create voice manager", error) from error
 
@@ -154,7 +156,9 @@ class Session:
         except NoTransition:
             raise RuntimeError(f"a session cannot be configured while {self.state}") from None
 
-    async def _replace(self, settings: CallSettings, call: Call | None, was_ready: bool) -> None:
+    async def _replace(
+        self, settings: CallSettings, call: ConfiguredCall | None, was_ready: bool
+    ) -> None:
         try:
             if was_ready:
                 await self._end_call(at_once=False)
@@ -179,7 +183,7 @@ class Session:
         self._states.became_ready()
         self._log_start(settings)
 
-    async def _start(self, call: Call) -> None:
+    async def _start(self, call: ConfiguredCall) -> None:
         """Start it within the limit, or leave nothing of it behind (D-31, S-VM-01)."""
         limit_s = self._world.limits.ready_s
         starting = Deferred.fromCoroutine(call.start())

@@ -10,7 +10,7 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 
 
-class Events(Protocol):
+class SessionEvents(Protocol):
     """What happens to a session."""
 
     def begin(self) -> bool:
@@ -39,7 +39,7 @@ class Nothing:
     """The machine keeps nothing besides its state."""
 
 
-_builder = TypeMachineBuilder(Events, Nothing)
+_builder = TypeMachineBuilder(SessionEvents, Nothing)
 
 _connected = _builder.state("connected")
 _configuring = _builder.state("configuring")
@@ -48,29 +48,29 @@ _reconfiguring = _builder.state("reconfiguring")
 _closing = _builder.state("closing")
 _closed = _builder.state("closed")
 
-_connected.upon(Events.begin).to(_configuring).returns(False)
-_connected.upon(Events.hang_up).to(_closing).returns(True)
+_connected.upon(SessionEvents.begin).to(_configuring).returns(False)
+_connected.upon(SessionEvents.hang_up).to(_closing).returns(True)
 
-_configuring.upon(Events.became_ready).to(_ready).returns(None)
-_configuring.upon(Events.failed).to(_connected).returns(None)
-_configuring.upon(Events.hang_up).to(_closing).returns(True)
+_configuring.upon(SessionEvents.became_ready).to(_ready).returns(None)
+_configuring.upon(SessionEvents.failed).to(_connected).returns(None)
+_configuring.upon(SessionEvents.hang_up).to(_closing).returns(True)
 
-_ready.upon(Events.begin).to(_reconfiguring).returns(True)
-_ready.upon(Events.hang_up).to(_closing).returns(True)
+_ready.upon(SessionEvents.begin).to(_reconfiguring).returns(True)
+_ready.upon(SessionEvents.hang_up).to(_closing).returns(True)
 
-_reconfiguring.upon(Events.stopped).to(_configuring).returns(None)
-_reconfiguring.upon(Events.failed).to(_connected).returns(None)
-_reconfiguring.upon(Events.hang_up).to(_closing).returns(True)
+_reconfiguring.upon(SessionEvents.stopped).to(_configuring).returns(None)
+_reconfiguring.upon(SessionEvents.failed).to(_connected).returns(None)
+_reconfiguring.upon(SessionEvents.hang_up).to(_closing).returns(True)
 
 # A config that a hang-up interrupts ends by failing, perhaps last of all.
-_closing.upon(Events.failed).loop().returns(None)
-_closing.upon(Events.hang_up).loop().returns(False)
-_closing.upon(Events.ended).to(_closed).returns(None)
+_closing.upon(SessionEvents.failed).loop().returns(None)
+_closing.upon(SessionEvents.hang_up).loop().returns(False)
+_closing.upon(SessionEvents.ended).to(_closed).returns(None)
 
-_closed.upon(Events.failed).loop().returns(None)
-_closed.upon(Events.hang_up).loop().returns(False)
+_closed.upon(SessionEvents.failed).loop().returns(None)
+_closed.upon(SessionEvents.hang_up).loop().returns(False)
 
 for _state in (_connected, _configuring, _ready, _reconfiguring, _closing, _closed):
-    _state.upon(Events.word).loop().returns(_state.name)
+    _state.upon(SessionEvents.word).loop().returns(_state.name)
 
 new_states = _builder.build()

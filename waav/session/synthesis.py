@@ -8,11 +8,12 @@ from twisted.internet.defer import Deferred
 
 from waav.errors import WaavError, WireError
 from waav.graph.build import Surroundings
-from waav.graph.speak import Speak
+from waav.graph.nodes.speak import Speak
 from waav.graph.values import Broken, Complete, Frames, Say
-from waav.links.engine_queue import Share
-from waav.session.call import Speaking, World
-from waav.session.models import converse
+from waav.links.engines.turn_queue import TurnShare
+from waav.session.call_settings import Speaking
+from waav.session.own_models import converse
+from waav.session.world import World
 from waav.speech.audio import AudioFormat
 
 
@@ -62,7 +63,7 @@ class Synthesis:
         self._has_started = False
         self._error: WaavError | None = None
         self._ended: Deferred[None] = Deferred()
-        share = Share(caller, is_batch=True)
+        share = TurnShare(caller, is_batch=True)
         self._node = Speak(
             speaking,
             Surroundings(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from waav.errors import BadRequest
 from waav.speech.provider import Emotion
-from waav.speech.text import shorten
+from waav.speech.sentences import shorten
 
 DEFAULT_INTENSITY: Final = 0.6
 DESCRIPTION_LIMIT: Final = 100

@@ -82,7 +82,7 @@ class _Forced:
     at: float
 
 
-class Turns:
+class TurnRules:
     """The turns of one caller.
 
     Args:

@@ -1,0 +1,73 @@
+"""``waav serve``: twistd with our plugin, on the asyncio reactor, with uvloop where it is installed."""
+
+import argparse
+import sys
+from typing import Any
+
+from twisted.python import usage
+
+from waav.cli.config import show
+from waav.cli.exits import USAGE
+from waav.net.loop import install_reactor
+
+
+def add(commands: Any, config: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "serve",
+        parents=[config],
+        allow_abbrev=False,
+        help="run the gateway",
+        description="Run the gateway, in the foreground unless --daemon is given.",
+        epilog="Every other option is handed to twistd, which runs it: --logfile, --pidfile, --syslog, --uid, "
+        "--gid, --umask, --chroot, --rundir, --profile and so on; see twistd --help.",
+    )
+    command.add_argument("--daemon", action="store_true", help="run in the background")
+    command.add_argument(
+        "--workers",
+        metavar="N",
+        help="processes that share the port: a number, or auto (default: 1)",
+    )
+    command.add_argument(
+        "--check-config", action="store_true", help="only check the configuration and show it"
+    )
+    command.set_defaults(command=serve)
+
+
+def twistd_arguments(options: argparse.Namespace) -> list[str]:
+    """The command line for twistd. What we do not know ourselves is twistd's."""
+    given = list(options.rest)
+    arguments = [] if options.daemon else ["--nodaemon"]
+    if not any(one == "--pidfile" or one.startswith("--pidfile=") for one in given):
+        # In the foreground a pid file in the working directory would only be in the way of a second gateway.
+        arguments.append(f"--pidfile={'waav.pid' if options.daemon else ''}")
+    if options.daemon and not any(one.startswith(("-l", "--logfile", "--syslog")) for one in given):
+        arguments.append("--logfile=waav.log")
+    mine = [f"--env-file={options.env_file}"]
+    if options.config is not None:
+        mine.append(f"--config={options.config}")
+    if options.config_precedence is not None:
+        mine.append(f"--config-precedence={options.config_precedence}")
+    if options.lenient_config:
+        mine.append("--lenient-config")
+    if options.workers is not None:
+        mine.append(f"--workers={options.workers}")
+    return [*arguments, *given, "waav", *mine]
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run until told to stop; returns the exit code."""
+    if options.check_config:
+        return show(options)
+    install_reactor()
+    # Only now: twistd's modules import the reactor.
+    from twisted.scripts import twistd as runner
+
+    twistd: Any = runner.ServerOptions()  # type: ignore[no-untyped-call, attr-defined]
+    try:
+        twistd.parseOptions(twistd_arguments(options))
+    except usage.UsageError as error:
+        sys.stderr.write(f"waav serve: {error}\n")
+        return USAGE
+    runner.runApp(twistd)
+    return 0

@@ -1,0 +1,1 @@
+"""The configuration: YAML, environment and ``.env`` become one frozen value."""

@@ -1,0 +1,1 @@
+"""``/ws``: one caller's connection, messages and call."""

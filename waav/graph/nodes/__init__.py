@@ -1,0 +1,1 @@
+"""The kinds of nodes, a module per kind, named as a graph's definition names it."""

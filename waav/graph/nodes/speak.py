@@ -1,0 +1,418 @@
+"""The node that turns text into speech: one queue, one synthesis at a time, in the order of asking."""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from waav.errors import (
+    BadRequest,
+    ConfigError,
+    ProviderError,
+    ProviderRefused,
+    TooMany,
+    WaavError,
+)
+from waav.graph.build import Emit, Surroundings
+from waav.graph.credential import fingerprint
+from waav.graph.notes import Notes
+from waav.graph.shape import Shape
+from waav.graph.values import Broken, Complete, Frames, Say
+from waav.links.dial import Link
+from waav.speech import wire
+from waav.speech.audio import AudioFrame
+from waav.speech.provider import Account, Provider, SpeakSettings
+from waav.speech.sentences import pronounce, split
+
+_SENTENCE_END = re.compile("[.!?…。！？]['\"’”)\\]]*$")
+
+# Answers that will be the same for every text: the key, the bill, the permission.
+_HOPELESS_STATUS = frozenset({401, 402, 403})
+
+# About twenty of the longest texts that /ws takes, or hours of speech. A caller that sends faster than anybody
+# can speak would otherwise fill the memory.
+MAX_QUEUED = 2_000_000
+# What a text costs besides its characters.
+QUEUED_EACH = 256
+
+
+class Speaker(Protocol):
+    """Who speaks, with which account, and what is done to the text first."""
+
+    @property
+    def provider(self) -> Provider: ...
+    @property
+    def settings(self) -> SpeakSettings: ...
+    @property
+    def account(self) -> Account: ...
+    @property
+    def pronunciations(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def dial_s(self) -> float | None: ...
+    @property
+    def request_s(self) -> float | None: ...
+    @property
+    def use_cache(self) -> bool: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+class _Entry:
+    """Texts that are spoken as one: usually the text of one ``Say``."""
+
+    def __init__(self, say: Say, text: str) -> None:
+        self.utterances = [say.utterance]
+        self.texts = [text]
+        self.is_protected = say.is_protected
+        self.pieces: deque[str] | None = None  # what is left to ask for, once its turn has come
+        self.asked_at: float | None = None  # when the first of them was asked for
+        self.shape: Shape | None = None
+
+    @property
+    def cost(self) -> int:
+        """Share of ``MAX_QUEUED``."""
+        return sum(len(text) + QUEUED_EACH for text in self.texts)
+
+
+class Speak:
+    """Receives ``Say`` and ``wire.Clear``; emits ``Frames``, ``Broken`` and ``Complete``.
+
+    Args:
+        speaker: provider, settings and account.
+        flush_delay_s: how long text with ``flush: false`` waits for more, at most.
+        is_cut: whether raw audio leaves in pieces of 10 ms.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        surroundings: Surroundings,
+        emit: Emit,
+        *,
+        flush_delay_s: float = 0.5,
+        is_cut: bool = True,
+    ) -> None:
+        self._speaker = speaker
+        self._surroundings = surroundings
+        self._emit = emit
+        self._flush_delay_s = flush_delay_s
+        self._is_cut = is_cut
+        self._notes = Notes(speaker.provider.name, surroundings.stream_id)
+        self._queue: deque[_Entry] = deque()
+        self._queued = 0  # what the texts in the queue cost, all together
+        self._held: _Entry | None = None  # the last of the queue, while it may grow
+        self._holding: IDelayedCall | None = None
+        self._current: _Entry | None = None
+        self._is_in_flight = False
+        self._is_pumping = False
+        self._generation = 0  # changes whenever what was under way is no longer wanted
+        self._link: Link | None = None
+        self._opening: Deferred[None] | None = None
+        self._is_paused = False
+        self._is_stopped = False
+        # Refuses what cannot work before anything is connected.
+        Shape(self._new_dialogue().format, speaker.settings, is_cut)
+
+    # The node.
+
+    def receive(self, value: Any) -> None:
+        match value:
+            case Say():
+                self._take(value)
+            case wire.Clear():
+                self._clear()
+
+    def start(self) -> Deferred[None]:
+        for warning in self._speaker.warnings:
+            self._notes.take(warning)
+        self._opening = Deferred.fromCoroutine(self._open())
+        return self._opening
+
+    def stop(self, at_once: bool) -> Deferred[None]:
+        self._forget()
+        self._is_stopped = True
+        if self._opening is not None:
+            self._opening.cancel()
+        link, self._link = self._link, None
+        if link is None:
+            return succeed(None)
+        if at_once:
+            link.abort()
+            return succeed(None)
+        return link.close()
+
+    def pause(self) -> None:
+        self._is_paused = True
+        if self._link is not None:
+            self._link.pause()
+
+    def resume(self) -> None:
+        self._is_paused = False
+        if self._link is not None:
+            self._link.resume()
+
+    # What the link tells.
+
+    def event(self, event: wire.Event) -> None:
+        match event:
+            case wire.Spoken(frame):
+                if self._is_in_flight:
+                    self._deliver(frame)
+                else:
+                    self._surroundings.count("late", 1)
+            case wire.SpokenAll():
+                self._is_in_flight = False
+                self._pump()
+            case wire.Failed(error):
+                self._break(error)
+            case wire.Warned(message):
+                self._notes.take(message)
+            case wire.Lost(error):
+                # With nothing under way nobody misses the connection; the next text opens another.
+                self._link = None
+                self._break(error)
+
+    def congested(self, is_full: bool) -> None:
+        """Text is small and waits in our own queue: nothing to hold back."""
+
+    # The queue.
+
+    def _take(self, say: Say) -> None:
+        text = say.text.strip()
+        if not text:
+            if say.flush:
+                self._release()
+            self._emit(Complete(say.utterance))
+            return
+        cost = len(text) + QUEUED_EACH
+        if self._queued + cost > MAX_QUEUED:
+            self._tell([_Entry(say, text)], TooMany("too much text is waiting to be spoken"))
+            return
+        self._queued += cost
+        held = self._held
+        if held is not None and held.is_protected == say.is_protected:
+            held.utterances.append(say.utterance)
+            held.texts.append(text)
+        else:
+            self._release()
+            self._held = _Entry(say, text)
+            self._queue.append(self._held)
+        if say.flush or self._flush_delay_s <= 0 or _SENTENCE_END.search(text):
+            self._release()
+        elif self._holding is None:
+            self._holding = self._surroundings.clock.callLater(self._flush_delay_s, self._waited)
+
+    def _waited(self) -> None:
+        self._holding = None
+        self._release()
+
+    def _release(self) -> None:
+        """Nothing is added any more to what is last in the queue."""
+        self._held = None
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+        self._pump()
+
+    def _pump(self) -> None:
+        """Ask for what is next, unless something is under way; again if that was over at once."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        try:
+            while self._ask():
+                pass
+        finally:
+            self._is_pumping = False
+
+    def _ask(self) -> bool:
+        """One step; whether another may follow at once."""
+        if self._is_in_flight or self._is_stopped:
+            return False
+        if self._current is None:
+            if not self._queue or self._queue[0] is self._held:
+                return False
+            self._current = self._queue.popleft()
+            self._queued -= self._current.cost
+        entry = self._current
+        if entry.pieces is None:
+            entry.pieces = self._pieces(" ".join(entry.texts))
+        if not entry.pieces:
+            self._complete(entry)
+            return True
+        if self._link is None:
+            self._reopen()
+            return self._link is not None
+        if entry.shape is not None and not self._hand_on(entry, entry.shape, entry.shape.restart()):
+            return True
+        if entry.asked_at is None:
+            entry.asked_at = self._surroundings.clock.seconds()
+        self._request(self._link, entry.pieces.popleft())
+        return True
+
+    def _request(self, link: Link, text: str) -> None:
+        generation = self._generation
+        self._is_in_flight = True
+        self._surroundings.count("characters", len(text))
+        try:
+            link.send(wire.Speak(text))
+            # A link may answer from memory before ``send`` returns.
+            if self._is_in_flight and generation == self._generation:
+                link.send(wire.Flush())
+        except WaavError as error:
+            if generation == self._generation:
+                self._break(error)
+
+    def _pieces(self, text: str) -> deque[str]:
+        provider = self._speaker.provider
+        text = pronounce(text, self._speaker.pronunciations)
+        return deque(split(text, provider.text_limit, provider.text_limit_in_bytes))
+
+    # Audio, and the end of it.
+
+    def _deliver(self, frame: AudioFrame) -> None:
+        entry = self._current
+        assert entry is not None
+        shape = entry.shape
+        if shape is None and entry.asked_at is not None:
+            took_s = self._surroundings.clock.seconds() - entry.asked_at
+            self._surroundings.took("first_audio", took_s)
+        try:
+            if shape is None or shape.source != frame.format:
+                shape = entry.shape = Shape(frame.format, self._speaker.settings, self._is_cut)
+            frames = shape.feed(frame.data)
+        except WaavError as error:
+            if self._link is not None:
+                self._link.send(wire.Clear())
+            self._break(error)
+            return
+        self._hand_on(entry, shape, frames)
+
+    def _hand_on(self, entry: _Entry, shape: Shape, frames: list[bytes]) -> bool:
+        """Emit; whether anybody still wants what comes afterwards."""
+        if not frames:
+            return True
+        generation = self._generation
+        duration_s = shape.duration_s(frames)
+        self._emit(Frames(entry.utterances[0], shape.format, frames, duration_s))
+        return generation == self._generation
+
+    def _complete(self, entry: _Entry) -> None:
+        shape = entry.shape
+        if shape is not None and not self._hand_on(entry, shape, shape.finish()):
+            return
+        self._current = None
+        self._tell([entry], None)
+
+    def _break(self, error: ProviderError | WaavError) -> None:
+        """What is being spoken has failed; with some errors, everything behind it has as well."""
+        if self._current is None:
+            return
+        failed = [self._current]
+        self._current = None
+        self._is_in_flight = False
+        if _is_hopeless(error):
+            failed.extend(self._queue)
+            self._queue.clear()
+            self._queued = 0
+            self._held = None
+        self._tell(failed, error)
+        self._pump()
+
+    def _tell(self, entries: list[_Entry], error: WaavError | None) -> None:
+        generation = self._generation
+        for entry in entries:
+            news: list[Broken | Complete] = [Complete(one) for one in entry.utterances]
+            if error is not None:
+                news.insert(0, Broken(entry.utterances[0], error))
+            for one in news:
+                self._emit(one)
+                if generation != self._generation:
+                    return
+
+    def _clear(self) -> None:
+        was_in_flight = self._is_in_flight
+        self._forget()
+        if was_in_flight and self._link is not None:
+            self._link.send(wire.Clear())
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._queue.clear()
+        self._queued = 0
+        self._current = None
+        self._is_in_flight = False
+        self._held = None
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+
+    # The link.
+
+    def _new_dialogue(self) -> wire.Dialogue:
+        make = self._speaker.provider.speak
+        if make is None:
+            raise BadRequest(f"{self._speaker.provider.name} does not speak")
+        return make(self._speaker.settings, self._speaker.account)
+
+    async def _open(self) -> None:
+        speaker = self._speaker
+        link = await self._surroundings.dialler.open(
+            speaker.provider.name,
+            self._new_dialogue,
+            self,
+            fingerprint=fingerprint(speaker.account),
+            dial_s=speaker.dial_s,
+            request_s=speaker.request_s,
+            use_cache=speaker.use_cache,
+            share=self._surroundings.share,
+        )
+        if self._is_stopped:
+            link.abort()
+            raise CancelledError()
+        self._link = link
+        if self._is_paused:
+            link.pause()
+        self._pump()
+
+    def _reopen(self) -> None:
+        if self._opening is None or self._opening.called:
+            self._opening = Deferred.fromCoroutine(self._open_again())
+
+    async def _open_again(self) -> None:
+        try:
+            await self._open()
+        except CancelledError:
+            return
+        except WaavError as error:
+            self._break(error)
+        except Exception:
+            self._log.failure("{provider} could not be opened again", provider=self._name)
+            self._break(ProviderError(self._name, f"{self._name} could not be reached"))
+
+    @property
+    def _name(self) -> str:
+        return self._speaker.provider.name
+
+
+def _is_hopeless(error: WaavError) -> bool:
+    if isinstance(error, ProviderRefused):
+        return error.upstream_status in _HOPELESS_STATUS
+    return isinstance(error, ConfigError)
+
+
+def speak(config: Mapping[str, Any], surroundings: Surroundings, emit: Emit) -> Speak:
+    """Kind ``tts_provider``: ``speaker``, ``flush_delay_s`` and ``is_cut``."""
+    return Speak(
+        config["speaker"],
+        surroundings,
+        emit,
+        flush_delay_s=config.get("flush_delay_s", 0.5),
+        is_cut=config.get("is_cut", True),
+    )

@@ -1,0 +1,1 @@
+"""Links over a WebSocket: the socket, and a dialogue that outlives it."""
