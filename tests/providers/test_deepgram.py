@@ -14,13 +14,9 @@ from tests.links.doubles import Heard, Vendor
 from waav.errors import BadRequest, ConfigError, MissingCredentials, ProviderRefused
 from waav.links.settings import LinkSettings
 from waav.links.websocket.link import WebSocketLink
-from waav.providers.deepgram import (
-    FLUX_LISTEN_OPTIONS,
-    LISTEN_OPTIONS,
-    SPEAK_OPTIONS,
-    Voices,
-    deepgram,
-)
+from waav.providers.deepgram import deepgram
+from waav.providers.deepgram.options import FLUX_LISTEN_OPTIONS, LISTEN_OPTIONS, SPEAK_OPTIONS
+from waav.providers.deepgram.voices import Voices
 from waav.secret import Secret
 from waav.speech import wire
 from waav.speech.audio import AudioFormat

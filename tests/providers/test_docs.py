@@ -17,7 +17,11 @@ from waav.testing.recording import Recording
 
 ROOT = Path(__file__).parents[2]
 WIRE = ROOT / "tests" / "wire"
-MODULES = sorted(path.stem for path in Path(waav.providers.__path__[0]).glob("[a-z]*.py"))
+MODULES = sorted(
+    path.stem
+    for path in Path(waav.providers.__path__[0]).glob("[a-z]*")
+    if path.suffix == ".py" or (path / "__init__.py").is_file()
+)
 
 
 def row(provider: Provider) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from waav.errors import BadRequest, ConfigError, ProviderBusy
-from waav.providers.openai import LISTEN_OPTIONS, VOICES, Voices, openai
+from waav.providers.openai import openai
+from waav.providers.openai.options import LISTEN_OPTIONS
+from waav.providers.openai.voices import VOICES, Voices
 from waav.secret import Secret
 from waav.speech import wire
 from waav.speech.audio import AudioFormat, Container, Encoding

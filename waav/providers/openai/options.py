@@ -1,0 +1,63 @@
+"""The options of OpenAI's two calls, and the gateway's own for cutting audio into uploads."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from waav.speech import vendor_options
+from waav.speech.vendor_options import VendorOption, choice, choices, integer, number, texts
+
+FILE_BYTES = 25 * 1024 * 1024
+"""Largest upload that OpenAI takes."""
+
+
+def _chunking(value: Any) -> str:
+    """``auto``, or a server_vad object; either way the text that goes into the form."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, Mapping) and value.get("type") == "server_vad":
+        return json.dumps(dict(value))
+    raise ValueError("must be auto or an object of type server_vad")
+
+
+def _at_most_four(value: Any) -> tuple[str, ...]:
+    listed = texts(value)
+    if len(listed) > 4:
+        raise ValueError("must have at most 4 entries")
+    return listed
+
+
+LISTEN_OPTIONS = (
+    VendorOption(
+        "flush_strategy",
+        choice("on_silence", "on_threshold", "on_disconnect"),
+        "When collected audio is recognised; on_silence.",
+    ),
+    VendorOption("flush_threshold_bytes", integer(3200, FILE_BYTES), "For on_threshold; 1048576."),
+    VendorOption(
+        "rms_threshold", number(0.0, 1.0), "Level that counts as speech; 0.01 of full scale."
+    ),
+    VendorOption("silence_duration_ms", integer(100, 60000), "Silence that ends a segment; 1000."),
+    VendorOption("min_audio_duration_ms", integer(0, 30000), "Shortest segment on_silence; 500."),
+    VendorOption("max_file_size_bytes", integer(200000, FILE_BYTES), "Largest upload; 26214400."),
+    VendorOption(
+        "response_format",
+        choice("json", "text", "srt", "vtt", "verbose_json", "diarized_json"),
+        "Form of the answer; default: the one of the model that says most.",
+    ),
+    VendorOption("timestamp_granularities", choices("word", "segment"), "With verbose_json; both."),
+    VendorOption("temperature", number(0.0, 1.0), "Sampling temperature."),
+    VendorOption("prompt", vendor_options.text, "Words and style to expect."),
+    VendorOption("keywords", texts, "Words to expect; gpt-transcribe only."),
+    VendorOption("languages", texts, "Languages to expect; gpt-transcribe only."),
+    VendorOption("chunking_strategy", _chunking, "auto, or a server_vad object."),
+    VendorOption("known_speaker_names", _at_most_four, "Diarisation: names, at most 4."),
+    VendorOption(
+        "known_speaker_references", _at_most_four, "Diarisation: data URLs of their voices."
+    ),
+)
+SPEAK_OPTIONS = (
+    VendorOption(
+        "instructions", vendor_options.text, "How to speak, before any emotion; not with tts-1."
+    ),
+)
