@@ -1,4 +1,4 @@
-"""Habits of the code that a tool can see (style.md 3)."""
+"""Habits of the code that a tool can see (docs/rooms.md)."""
 
 import ast
 import re
@@ -51,6 +51,35 @@ class NameTests(SynchronousTestCase):
                 f"{path}: {one.name}" for one in classes(tree) if VAGUE_CLASS.search(one.name)
             ]
         self.assertEqual(wrong, [])
+
+
+ELSEWHERE = re.compile(
+    r"\b(contract(\.md)? \d|style\.md|subsystems(\.md)? \d|subsystems\.md|providers-(stt|tts)|S-[A-Z]+-\d"
+    r"|(F|D|X|L)-\d{2,3}|(AUTH|CACHE|CFG|DAG|EMO|LK|NF|OPS|PLG|SIP|SPK|SRV|STT|TTS|TURN|VM|WS)(-[A-Z]{2,4})?-\d{2})\b"
+)
+"""Documents and numbered rules that readers of this repository do not have."""
+
+
+class CommentTests(SynchronousTestCase):
+    def test_comments_stand_alone(self) -> None:
+        """Comments and docstrings of the code give the reason themselves, or a page under docs/; none cites a paper
+        that is not in this repository. (Tests name ids: that is how it is known what they decide.)"""
+        wrong = [
+            f"{path}:{number} {found[0]}"
+            for folder in ("waav", "twisted", "bench", "etc", ".ci")
+            for path in sorted((ROOT / folder).rglob("*"))
+            if path.suffix in (".py", ".js", ".css", ".html", ".yaml", "") and path.is_file()
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+            if (found := ELSEWHERE.search(line))
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_the_rule_finds_what_it_forbids(self) -> None:
+        """Each kind of citation is seen, and words that look alike are left alone."""
+        for text in ("contract 3.9", "see style.md", "(S-VM-60)", "D-40", "F-012", "STT-DG-02"):
+            self.assertTrue(ELSEWHERE.search(text), text)
+        for text in ("UTF-8", "ISO-8859", "MP3-1", "a contract test", "RFC 6455"):
+            self.assertFalse(ELSEWHERE.search(text), text)
 
 
 class CoroutineTests(SynchronousTestCase):

@@ -39,7 +39,7 @@ _SECRET_HEADERS: Final = frozenset(
         "x-user-id",
     }
 )
-"""Never part of a key or an entry, whatever a provider forgot to name (providers-tts.md 2.13)."""
+"""Never part of a key or an entry, whatever a provider forgot to name."""
 _UNINFLUENTIAL: Final = frozenset({"user-agent", "content-length", "connection"})
 _NOT_KEPT: Final = frozenset(
     {"set-cookie", "connection", "keep-alive", "transfer-encoding", "date"}

@@ -25,7 +25,7 @@ Findings = Iterator[tuple[str, str]]
 
 
 def problems_of(values: Values, origins: Mapping[str, str], registry: Registry) -> list[Problem]:
-    """Everything wrong with the merged values; the one validation of every way to load (S-CFG-08)."""
+    """Everything wrong with the merged values; the one validation of every way to load."""
     findings = [finding for check in _CHECKS for finding in check(values)]
     findings += _providers(values, registry)
     return [Problem(path, message, origins.get(path, "")) for path, message in findings]

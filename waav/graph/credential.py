@@ -10,7 +10,7 @@ _SALT = b"waav answers"
 
 
 def fingerprint(account: Account) -> str:
-    """What the cache keys of an account's answers have in common (TTS-01); "" without any credential."""
+    """What the cache keys of an account's answers have in common; "" without any credential."""
     secrets = {name: one for name, one in account.credentials.items() if isinstance(one, Secret)}
     if account.key is not None:
         secrets["key"] = account.key

@@ -9,7 +9,7 @@ from waav.errors import BadRequest
 
 @dataclass(frozen=True, slots=True)
 class NodeDefinition:
-    """One node: ``type`` is the name of a kind (subsystems.md 9.2), ``config`` is read by that kind alone."""
+    """One node: ``type`` is the name of a kind, ``config`` is read by that kind alone."""
 
     id: str
     type: str

@@ -1,4 +1,4 @@
-"""The kinds of node a definition may name (subsystems.md 9.2)."""
+"""The kinds of node a definition may name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

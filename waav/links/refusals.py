@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 REFUSAL_BYTES: Final = 4096
-"""How much of an error answer is read (S-REQ-10)."""
+"""How much of an error answer is read."""
 
 
 def said_in(body: bytes) -> str:

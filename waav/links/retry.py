@@ -8,9 +8,9 @@ from typing import Final
 from waav import errors
 
 PATIENCE_S: Final = 5.0
-"""Longest ``Retry-After`` that is obeyed; a longer one is the caller's to know (S-TTS-51)."""
+"""Longest ``Retry-After`` that is obeyed; a longer one is the caller's to know."""
 GROWTH: Final = 4.0
-"""Each upper bound is this many times the one before: 0.2 s, then 0.8 s (providers-tts.md 2.11)."""
+"""Each upper bound is this many times the one before: 0.2 s, then 0.8 s."""
 
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"

@@ -37,7 +37,9 @@ PRESETS: Final[dict[str, dict[str, float]]] = {
         "backoff_most_s": 1.0,
     },
 }
-"""What ``links.preset`` sets. The numbers of the two others are those of subsystems.md 4.2."""
+"""What ``links.preset`` sets. ``default`` waits long and lets many requests run at once, since a
+vendor that speaks in real time holds a request as long as the speech; ``low_latency`` gives up, and asks again, soon;
+``high_throughput`` is for vendors that answer faster than they speak."""
 
 
 def _warm(value: Any) -> str | None:

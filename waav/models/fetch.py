@@ -27,7 +27,7 @@ Progress = Callable[[int, int | None], None]
 
 _BLOCK: Final = 1 << 16
 SIZE_LIMIT: Final = 500 * 1024 * 1024
-"""No artefact comes near; a server that sends more is not sending what was asked for (S-TURN-03)."""
+"""No artefact comes near; a server that sends more is not sending what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

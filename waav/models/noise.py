@@ -1,15 +1,15 @@
 """Takes noise out of a caller's speech: DTLN at 16 kHz, or DeepFilterNet 3 at 48 kHz.
 
-Both networks remember what they heard, so every stream has a state of its own (S-NOISE-01). What a conversation
+Both networks remember what they heard, so every stream has a state of its own. What a conversation
 (``Filtering``) hears and says:
 
 - bytes: linear16, mono, 16 kHz. Answers bytes of the same kind: as many as came, a few hops later. Sample for
-  sample they belong to what came in: the delay of the network is taken out, not handed on (S-NOISE-03).
+  sample they belong to what came in: the delay of the network is taken out, not handed on.
 - text ``FINISH``: the stream is over; answers the rest, after which exactly as much came out as went in.
 
 ``mix`` is the share of filtered audio; the rest is the audio as it came. At 1.0 people hear the least noise, and
 recognition gets worse (measured with every network tried), so what is recognised should have 0.5 or less. Levels
-are never adjusted between frames (S-NOISE-06).
+are never adjusted between frames.
 """
 
 import ctypes

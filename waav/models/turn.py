@@ -31,7 +31,7 @@ QUESTION: Final = "decide"
 FORGET: Final = "forget"
 WINDOW: Final = 8 * RATE_HZ
 SHORTEST: Final = RATE_HZ // 2
-"""Samples below which nothing is decided (subsystems.md 14)."""
+"""Samples below which nothing is decided: half a second tells the model nothing about how a sentence ends."""
 _FFT: Final = 400
 _HOP: Final = 160
 _BANDS: Final = 80

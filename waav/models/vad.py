@@ -1,7 +1,7 @@
 """Where speech begins and ends in a stream: Silero's voice activity network, and rules over what it says.
 
 All audio here is float32, mono, 16 kHz, in pieces of 512 samples (32 ms), which is the only size the network
-takes. One network state belongs to one stream (subsystems.md 14: never share it between callers).
+takes. One network state belongs to one stream: shared between two, each would hear the other.
 """
 
 from collections import deque

@@ -20,7 +20,7 @@ _LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 
 _QUIET: Final = ("twisted", "autobahn", "txaio", "treq", "log_legacy", "asyncio")
 """Whose messages below a warning are dropped: they tell of every connection, some of every frame, and
-Autobahn's debug records hold what was sent (SRV-05, SRV-06)."""
+Autobahn's debug records hold what was sent."""
 
 _QUERY = re.compile(r"([?&][\w.\-\[\]%]+=)[^&\s\"'>)\]]+")
 _CREDENTIAL = re.compile(

@@ -5,7 +5,7 @@ themselves, taken over at each ``refresh`` (``Sources``); and the beat of the ev
 of a frame.
 
 Labels are names that the gateway itself knows: providers, error codes, routes, hosts of vendors. Never anything of a
-caller (S-MET-02).
+caller.
 
 Several worker processes add up: with ``PROMETHEUS_MULTIPROC_DIR`` in the environment of the process from its very
 start, prometheus_client keeps all values in files of that folder, and ``exposition`` with the folder gives the sums.

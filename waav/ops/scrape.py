@@ -1,4 +1,4 @@
-"""``GET /metrics``: the figures as text, for those who may read them (S-MET-01)."""
+"""``GET /metrics``: the figures as text, for those who may read them."""
 
 import hmac
 from collections.abc import Callable

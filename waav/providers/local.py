@@ -1,7 +1,7 @@
 """The embedded voices: recognition and synthesis by the gateway's own models, in English, without any account.
 
 Recognition is Moonshine tiny (``waav.models.moonshine``), which gives no confidence: it stays at 0 for partials and
-is 1.0 for finals, as the contract wants of vendors without scores. Synthesis is Hibari (``waav.models.hibari``).
+is 1.0 for finals, as clients expect of vendors without scores. Synthesis is Hibari (``waav.models.hibari``).
 Both always work in their own audio format; the gateway converts.
 """
 

@@ -42,7 +42,7 @@ from waav.speech.wire import Local, Opening
 from waav.tasks import Tasks
 
 PORT_TAKEN: Final = 3
-"""Exit code when something the gateway needs is not to be had (S-CFG 1.11)."""
+"""Exit code when something the gateway needs is not to be had."""
 
 SLOW: Final = (
     "this reactor has no event loop: calls cost about twice the processor time. "
@@ -141,7 +141,7 @@ class Listener(Service):
         self.port = port
         handle = getattr(port, "socket", None)
         if handle is not None and handle.family in (socket.AF_INET, socket.AF_INET6):
-            # Linux hands it on to every connection that is accepted: small frames must not wait (F-040).
+            # Linux hands it on to every connection that is accepted: small frames must not wait.
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._tell(port)
         return port

@@ -50,7 +50,7 @@ class CallSettings:
     def over(self, earlier: "CallSettings") -> "CallSettings":
         """These settings, put in the place of ``earlier`` ones.
 
-        A call with audio that names only one half keeps the other one as it was (contract.md D-32).
+        A call with audio that names only one half keeps the other one as it was.
         """
         if not self.has_audio or (self.listening is None and self.speaking is None):
             return self

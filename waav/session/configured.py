@@ -291,7 +291,7 @@ class ConfiguredCall:
         self._tell(self._outlet.error, message, code)
 
     def _tell(self, outlet: Callable[..., None], *args: Any) -> None:
-        """Whatever the caller's connection does with it, the call goes on (S-VM-52)."""
+        """Whatever the caller's connection does with it, the call goes on."""
         try:
             outlet(*args)
         except Exception:

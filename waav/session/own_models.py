@@ -17,7 +17,7 @@ from waav.speech import wire
 
 
 def noise_config(world: World, settings: CallSettings) -> dict[str, Any] | None:
-    """Config of the node ``noise_filter``; None where the call goes without (WS-10)."""
+    """Config of the node ``noise_filter``; None where the call goes without."""
     wants = world.noise.enabled if settings.noise_filter is None else settings.noise_filter
     if not wants or settings.listening is None:
         return None

@@ -1,4 +1,4 @@
-"""What the caller is hearing, and whether it may be interrupted (subsystems.md 2.5).
+"""What the caller is hearing, and whether it may be interrupted.
 
 All times are seconds of the reactor's monotonic clock. The playhead is when the caller will have heard
 everything handed over so far, if it plays at once and without a gap; audio is handed over faster than it
@@ -50,7 +50,7 @@ class Playback:
         return len(self._waiting)
 
     def asked(self, utterance: int, is_protected: bool) -> None:
-        """Somebody wants this to be spoken; protection begins here (S-VM-46)."""
+        """Somebody wants this to be spoken; protection begins here."""
         self._waiting[utterance] = is_protected
         if is_protected:
             self._last_progress = self._clock.seconds()

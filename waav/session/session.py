@@ -136,7 +136,7 @@ class Session:
         return waiter
 
     def _completed(self, settings: CallSettings) -> CallSettings:
-        """Settings with the halves they take over from those in force (D-32)."""
+        """Settings with the halves they take over from those in force."""
         return settings.over(self._settings) if self._settings is not None else settings
 
     def _prepared(self, settings: CallSettings) -> ConfiguredCall | None:
@@ -184,7 +184,7 @@ class Session:
         self._log_start(settings)
 
     async def _start(self, call: ConfiguredCall) -> None:
-        """Start it within the limit, or leave nothing of it behind (D-31, S-VM-01)."""
+        """Start it within the limit, or leave nothing of it behind."""
         limit_s = self._world.limits.ready_s
         starting = Deferred.fromCoroutine(call.start())
         starting.addTimeout(limit_s, self._world.clock)
@@ -207,7 +207,7 @@ class Session:
             await call.stop(at_once)
 
     async def _leave(self) -> None:
-        """End whatever there is; each step is taken whatever became of the others (S-VM-04)."""
+        """End whatever there is; each step is taken whatever became of the others."""
         try:
             if self._arriving is not None:
                 await _cancelled(self._arriving)
@@ -231,7 +231,7 @@ class Session:
         )
 
     def _log_end(self) -> None:
-        """One line for a call that was ready at least once (SRV-05)."""
+        """One line for a call that was ready at least once."""
         if self._stream_id is None:
             return
         figures = self.figures
@@ -256,7 +256,7 @@ def _name(half: Listening | Speaking | None) -> str:
 
 
 def _explained(what: str, error: WaavError) -> WaavError:
-    """The same error, its text beginning with what failed (contract.md 3.4)."""
+    """The same error, its text beginning with what failed."""
     # Calls that waited for one model fail with one error.
     if not error.message.startswith(what):
         error.message = f"{what}: {error.message}"

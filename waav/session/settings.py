@@ -8,7 +8,7 @@ from waav.settings import not_negative, positive, setting
 
 @dataclass(frozen=True, slots=True)
 class SpeechFinalSettings:
-    """YAML section ``speech_final``: when an utterance counts as finished (S-VM-20 to S-VM-30)."""
+    """YAML section ``speech_final``: when an utterance counts as finished."""
 
     wait_ms: int = setting(
         1800,

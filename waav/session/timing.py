@@ -14,7 +14,7 @@ _OWN = {one.name: one for one in fields(SpeechFinalSettings) if one.name != "pro
 def timing(
     base: SpeechFinalSettings, provider: Provider, overrides: Mapping[str, Any]
 ) -> SpeechFinalSettings:
-    """The times for one call (VM-04).
+    """The times for one call.
 
     Args:
         base: the operator's section, with its part for single providers.

@@ -23,7 +23,7 @@ class World:
     dialler: Dialler
     account: Callable[[Provider, Secret | None], Account]
     """The account to use for a provider: a caller's own key wins over the server's. Raises
-    MissingCredentials with the contract's text when there is neither and the provider needs one."""
+    MissingCredentials with the text that clients know when there is neither and the provider needs one."""
     speech_final: SpeechFinalSettings = SpeechFinalSettings()
     interruption: InterruptionSettings = InterruptionSettings()
     limits: CallLimits = CallLimits()

@@ -43,7 +43,7 @@ SILENCE: Final[dict[str, int]] = {
     "mulaw": 0xFF,
     "alaw": 0xD5,
 }
-"""The byte that silence consists of (providers-stt.md 1.4)."""
+"""The byte that silence consists of."""
 
 
 @dataclass(frozen=True, slots=True)

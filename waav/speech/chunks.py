@@ -1,4 +1,4 @@
-"""Speech in even pieces: 10 ms each where bytes are durations (S-TTS-18)."""
+"""Speech in even pieces: 10 ms each where bytes are durations."""
 
 from waav.speech.audio import SILENCE, AudioFormat
 

@@ -1,4 +1,4 @@
-"""How long encoded speech plays: from frame headers and page positions, never from guesses (S-VM-41).
+"""How long encoded speech plays: from frame headers and page positions, never from guesses.
 
 MPEG audio: ISO 11172-3 and 13818-3 headers. ADTS: ISO 13818-7. Ogg: RFC 3533 with Opus (RFC 7845) or Vorbis I.
 """

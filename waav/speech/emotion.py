@@ -1,7 +1,5 @@
-"""How to say it: the contract's words for emotions and styles, and phrases for vendors that take instructions.
-
-Vocabulary: contract 2.5; phrases: providers-tts.md 7.4.
-"""
+"""How to say it: the protocol's words for emotions and styles (docs/protocol.md has them all), and phrases for
+vendors that take instructions."""
 
 from collections.abc import Mapping
 from typing import Any, Final

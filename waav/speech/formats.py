@@ -1,4 +1,4 @@
-"""Names of audio formats: what callers may write, and what we call it (subsystems.md 3.3, contract D-07).
+"""Names of audio formats: what callers may write, and what we call it.
 
 Spelling is lenient: case does not matter, and ``-``, ``_`` and space are the same.
 """
@@ -123,7 +123,7 @@ def resolve(name: str | None, rate_hz: int | None, *, default_rate_hz: int = 240
 
 
 def listen_format(encoding: str, rate_hz: int, channels: int) -> AudioFormat:
-    """The audio a caller sends, by the encoding names of providers-stt.md 1.4.
+    """The audio a caller sends, by the encoding names of docs/protocol.md.
 
     Raises:
         BadRequest: unknown encoding, or a rate or a number of channels that makes no sense.
@@ -178,7 +178,7 @@ _CONTAINER_TYPES: Final[dict[str, str]] = {
 
 
 def content_type(fmt: AudioFormat) -> str:
-    """MIME type of a ``POST /speak`` answer in that format (contract 2.4, D-07)."""
+    """MIME type of a ``POST /speak`` answer in that format."""
     return _CONTAINER_TYPES.get(fmt.container) or _CONTENT_TYPES[fmt.encoding]
 
 
@@ -206,7 +206,7 @@ def _normal(name: str) -> str:
 
 
 def _quoted(name: str | None) -> str:
-    """A caller's word, short enough for an error message; cut by characters (X-14)."""
+    """A caller's word, short enough for an error message; cut by characters."""
     return repr((name or "")[:40])
 
 

@@ -1,4 +1,4 @@
-"""Languages, accents and genders in the words ``GET /voices`` uses (providers-tts.md 5.3, 5.4)."""
+"""Languages, accents and genders in the words ``GET /voices`` uses."""
 
 import re
 from collections.abc import Iterable

@@ -50,7 +50,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Emotion:
-    """How to say it. Names are the canonical ones of the contract; intensity is 0..1."""
+    """How to say it. Names are the canonical ones of docs/protocol.md; intensity is 0..1."""
 
     emotion: str | None = None
     intensity: float | None = None

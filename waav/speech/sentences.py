@@ -1,4 +1,4 @@
-"""Text on its way to a voice: pronunciations, and pieces a vendor accepts (subsystems.md 3.4)."""
+"""Text on its way to a voice: pronunciations, and pieces a vendor accepts."""
 
 import re
 import unicodedata
@@ -69,14 +69,14 @@ def split(text: str, limit: int, in_bytes: bool = False) -> list[str]:
 
 
 def shorten(text: str, limit: int) -> str:
-    """The first ``limit`` characters, never half of one (X-14)."""
+    """The first ``limit`` characters, never half of one."""
     if len(text) <= limit:
         return text
     return text[: _whole_characters(text, limit)]
 
 
 def _stands_at(text: str, start: int, word: str) -> bool:
-    """Whether ``word`` is there and not a part of a longer word (S-TTS-37)."""
+    """Whether ``word`` is there and not a part of a longer word."""
     end = start + len(word)
     if not text.startswith(word, start):
         return False

@@ -1,4 +1,4 @@
-"""When an utterance is over: the vendor's word, the turn model's, or the timers' (subsystems.md 2.3).
+"""When an utterance is over: the vendor's word, the turn model's, or the timers'.
 
 There is no clock in here. Times are seconds of one monotonic clock, passed in as ``now``; ``next_at`` says when
 to call ``on_time``.
@@ -197,7 +197,7 @@ class TurnRules:
             self.duplicates += 1
             return []
         if self._segments and not transcript.text.strip():
-            # Deepgram's UtteranceEnd, for one, repeats nothing: clients would answer an empty prompt (D-40).
+            # Deepgram's UtteranceEnd, for one, repeats nothing: clients would answer an empty prompt.
             return [self._whole(now)]
         self._clear()
         return [transcript]
@@ -280,7 +280,7 @@ def _normal(text: str) -> str:
 
 
 def _with_sane_confidence(transcript: Transcript) -> Transcript:
-    """Between 0 and 1; NaN becomes 0 (providers-stt.md 1.5)."""
+    """Between 0 and 1; NaN becomes 0."""
     confidence = transcript.confidence
     if 0.0 <= confidence <= 1.0:
         return transcript

@@ -1,4 +1,4 @@
-"""RIFF/WAVE: writing its header, and reading through it as it arrives (providers-tts.md Appendix B)."""
+"""RIFF/WAVE: writing its header, and reading through it as it arrives."""
 
 import struct
 from typing import Final

@@ -41,12 +41,14 @@ class Events:
         self._waiting: list[tuple[Callable[[wire.Event], bool], Deferred[wire.Event]]] = []
 
     def event(self, event: wire.Event) -> None:
+        """See ``Sink``."""
         self.all.append(event)
         for waiter in [one for one in self._waiting if one[0](event)]:
             self._waiting.remove(waiter)
             waiter[1].callback(event)
 
     def congested(self, is_full: bool) -> None:
+        """See ``Sink``."""
         pass
 
     def next(self, is_it: Callable[[wire.Event], bool]) -> Deferred[wire.Event]:
@@ -269,6 +271,7 @@ class ListenContract(ProviderContract):
     piece_s = 0.05
 
     def ask(self, link: Link) -> None:
+        """Have the whole test signal recognised."""
         self.send(link, 0.0, self.signal.seconds)
         link.send(wire.Finish())
 
@@ -333,6 +336,7 @@ class SpeakContract(ProviderContract):
     verb = "speak"
 
     def ask(self, link: Link) -> None:
+        """Have a text spoken."""
         link.send(wire.Speak("Hello."))
 
     async def spoken(self, link: Link, events: Events, text: str) -> bytes:
@@ -366,7 +370,7 @@ class SpeakContract(ProviderContract):
                 self.case().assertEqual(len(event.frame.data) % dialogue.format.frame_bytes, 0)
 
     async def test_compressed(self) -> None:
-        """Each compressed format that is declared is asked of the vendor itself, and delivered (TTS-06, F-182)."""
+        """Each compressed format that is declared is asked of the vendor itself, and delivered."""
         case = self.case()
         for name in self.provider.compressed:
             wanted = formats.resolve(name, None)

@@ -206,9 +206,11 @@ class ReplayServer:
     # For the two halves of the server.
 
     def take_failure(self) -> tuple[int, bytes, Mapping[str, str]] | None:
+        """What the next request is answered with, if ``fail_next`` was called for it."""
         return self._failures.pop(0) if self._failures else None
 
     def route(self, method: str, path: str) -> Route | None:
+        """The rules for a request; None where the vendor has no such address."""
         for route in self.routes:
             if (route.method, route.path) == (method, path):
                 return route
@@ -216,6 +218,7 @@ class ReplayServer:
 
     @property
     def sockets_resource(self) -> WebSocketResource:
+        """Serves the routes that are WebSockets."""
         return WebSocketResource(self._factory)
 
 

@@ -68,6 +68,7 @@ class Signal:
 
     @property
     def format(self) -> AudioFormat:
+        """What the signal is."""
         return AudioFormat("linear16", self.rate_hz, 1)
 
     @property

@@ -1,4 +1,4 @@
-"""Whose request it is: the one address that every limit counts by (S-CFG-38, X-02)."""
+"""Whose request it is: the one address that every limit counts by."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network

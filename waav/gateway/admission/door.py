@@ -1,5 +1,5 @@
 """The way to ``/ws``: what is checked in HTTP, where a refusal can have a body, before the connection becomes
-a WebSocket (contract 7.2 and 14)."""
+a WebSocket."""
 
 # mypy: allow-untyped-calls
 # Our requests and channels inherit from classes of twisted.web that have no annotations.

@@ -1,4 +1,4 @@
-"""How often one caller may ask: a token bucket per address (S-CFG-37, D-69)."""
+"""How often one caller may ask: a token bucket per address."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 OFF_FROM: Final = 100_000
-"""Requests per second from which the limiter is off, as documented (CFG-11)."""
+"""Requests per second from which the limiter is off, as documented."""
 
 MOST_BUCKETS: Final = 65_536
 """Addresses remembered at once, about 16 MB. A flood from more addresses than that forgets the oldest."""

@@ -1,4 +1,4 @@
-"""How many connections there may be, in all and from one address (contract 7.2, S-LIM).
+"""How many connections there may be, in all and from one address.
 
 Checking and counting are one step, so the limits hold however many callers come at once. Here one process counts;
 ``waav.gateway.admission.shared`` does it for several.

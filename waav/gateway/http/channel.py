@@ -1,5 +1,4 @@
-"""One HTTP connection: slow senders are hung up on, and a body that is too large is refused while it comes
-(S-LIM-20, S-LIM-25)."""
+"""One HTTP connection: slow senders are hung up on, and a body that is too large is refused while it comes."""
 
 # mypy: allow-untyped-calls
 # Our requests and channels inherit from classes of twisted.web that have no annotations.

@@ -1,4 +1,4 @@
-"""Which web pages of other origins may use the gateway (S-CFG-30 to S-CFG-33, S-CFG-39, D-73)."""
+"""Which web pages of other origins may use the gateway."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""Reading what a caller sent as JSON (contract 1.3), for messages and request bodies alike.
+"""Reading what a caller sent as JSON, for messages and request bodies alike.
 
 Errors name the field and never repeat its value: it may be a key.
 """
@@ -25,7 +25,7 @@ class NotJSON(Malformed):
 
 
 class TooLarge(BadRequest):
-    """Something is longer than the contract allows."""
+    """Something is longer than docs/protocol.md allows."""
 
     status = 413
     code = "too_large"

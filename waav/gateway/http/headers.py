@@ -1,4 +1,4 @@
-"""The headers that every answer carries, whatever it is (S-CFG-34)."""
+"""The headers that every answer carries, whatever it is."""
 
 from typing import Final
 

@@ -19,7 +19,7 @@ _LIGHT: Final = (
 
 
 def json_answer(request: IRequest, status: int, value: Any) -> bytes:
-    """JSON, compressed where it is worth it and the caller accepts it (S-LIM-21)."""
+    """JSON, compressed where it is worth it and the caller accepts it."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     request.setResponseCode(status)
     request.setHeader(b"content-type", b"application/json")
@@ -35,7 +35,7 @@ def json_answer(request: IRequest, status: int, value: Any) -> bytes:
 def error_answer(
     request: IRequest, status: int, text: str, retry_after_s: float | None = None
 ) -> bytes:
-    """An error as both kinds of SDK read it: ``error`` and ``message`` say the same (L-14)."""
+    """An error as both kinds of SDK read it: ``error`` and ``message`` say the same."""
     if retry_after_s is not None:
         request.setHeader(b"retry-after", b"%d" % whole_seconds(retry_after_s))
     return json_answer(request, status, {"error": text, "message": text})

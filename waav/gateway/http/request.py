@@ -22,7 +22,7 @@ _HEALTH = (b"/", b"/api", b"/api/")
 class GatewayRequest(Request):
     """A request to the gateway.
 
-    ``process`` goes through what stands in front of the routes, outermost first (S-CFG-35): security headers,
+    ``process`` goes through what stands in front of the routes, outermost first: security headers,
     CORS, the request limiter. Answers have no ``Server`` header and no HTML.
     """
 
@@ -162,7 +162,7 @@ class GatewayRequest(Request):
         self.log_line(self.code if self.startedWriting else 499, "; the caller hung up")
 
     def log_line(self, status: int, remark: str = "") -> None:
-        """The one line of the access log (S-LIM-22): no query, no headers, no body."""
+        """The one line of the access log: no query, no headers, no body."""
         if self._is_logged:
             return
         self._is_logged = True

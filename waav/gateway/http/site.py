@@ -41,7 +41,7 @@ class RateLimit(Protocol):
 class GatewaySite(Site):
     """Finds the resource for a path. What comes before that is in ``GatewayRequest``.
 
-    Every path also answers under ``/api`` (F-044).
+    Every path also answers under ``/api``.
 
     Args:
         rest: the routes, a Klein resource.

@@ -1,4 +1,4 @@
-"""The HTTP routes (contract 2)."""
+"""The HTTP routes."""
 
 # mypy: allow-untyped-calls
 # Our requests and channels inherit from classes of twisted.web that have no annotations.
@@ -120,7 +120,7 @@ class Api:
 
     @app.handle_errors(Exception)
     async def broken(self, request: IRequest, failure: Failure) -> bytes | None:
-        """A mistake of ours ends one request, not more (SRV-08)."""
+        """A mistake of ours ends one request, not more."""
         assert isinstance(request, GatewayRequest)
         if failure.check(CancelledError):
             return None

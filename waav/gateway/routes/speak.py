@@ -86,7 +86,7 @@ def decode_body(
     except (Malformed, TooLarge):
         raise
     except WaavError as error:
-        # The contract looks at the text before it looks at the provider.
+        # A text that is empty or too long is told before anything about the provider: clients rely on that order.
         speaking = error
     _check_text(text, defaults.speak_max_bytes)
     if isinstance(speaking, WaavError):
@@ -268,7 +268,7 @@ def _sized(form: AudioFormat, body: bytes) -> bytes:
 
 
 def refusal(request: GatewayRequest, error: WaavError, speaking: Speaking) -> bytes:
-    """The answer when no audio was sent yet (providers-tts 2.11)."""
+    """The answer when no audio was sent yet."""
     status, text = _explained(error, speaking.account.is_callers_own)
     wait_s = getattr(error, "retry_after_s", None)
     return error_answer(request, status, text, wait_s if status in (429, 503) else None)

@@ -1,4 +1,4 @@
-"""Lists of voices: asked for at all vendors at once, and kept for a while (contract 2.2, providers-tts 5)."""
+"""Lists of voices: asked for at all vendors at once, and kept for a while."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -175,7 +175,7 @@ class VoiceLists:
 
 
 def rows(voices: Sequence[Voice], language: str | None = None) -> list[dict[str, Any]]:
-    """Voices as the contract has them, those of one language only if one is given."""
+    """Voices as docs/protocol.md has them, those of one language only if one is given."""
     return [
         {
             "id": voice.id,

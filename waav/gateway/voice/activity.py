@@ -1,4 +1,4 @@
-"""Whether a connection is still used, and whether anybody is still there (contract 3.9, S-VM-60, S-VM-61)."""
+"""Whether a connection is still used, and whether anybody is still there."""
 
 from collections.abc import Callable
 from random import Random

@@ -1,4 +1,4 @@
-"""One caller on ``/ws``: what each message does (contract 3.2, 3.4, 3.5), whatever carries the messages."""
+"""One caller on ``/ws``: what each message does, whatever carries the messages."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ NO_DAG: Final = "DAG routing is not enabled. Build with --features dag-routing"
 INTERNAL: Final = "Internal error"
 
 LIVEKIT_URL: Final = "http://localhost:7880"
-"""What the original shows in every ``ready`` where nothing else is configured (contract 3.6, 13-8)."""
+"""What the original shows in every ``ready`` where nothing else is configured."""
 
 ENTRY_BYTES: Final = 128
 """What a waiting message costs besides its bytes, so that many tiny ones are bounded too."""

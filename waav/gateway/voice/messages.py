@@ -1,4 +1,4 @@
-"""The messages of ``/ws`` (contract 3.4 to 3.7): what callers send, decoded, and what they are sent, encoded.
+"""The messages of ``/ws``: what callers send, decoded, and what they are sent, encoded.
 
 ``docs/protocol.md`` describes every one of them and is tested against this module.
 """
@@ -203,7 +203,7 @@ def _config(read: Fields) -> Config:
 
 
 def _update_config(read: Fields) -> UpdateConfig:
-    """As Sayna has it (contract 9), which stores ``vad`` and does nothing with it."""
+    """As Sayna has it, which stores ``vad`` and does nothing with it."""
     if read.object("vad") is not None:
         raise BadRequest(
             "vad.silence_duration_ms cannot be changed during a call: send config with"
@@ -454,7 +454,7 @@ def _pronunciation(read: Fields) -> tuple[str, str]:
 
 
 def _speaking_rate(rate: float | None) -> float | None:
-    """Within 0.25 to 4.0; normal speed is the same as absent (providers-tts 2.7)."""
+    """Within 0.25 to 4.0; normal speed is the same as absent."""
     if rate is None or abs(rate - 1.0) < 0.001:
         return None
     return min(max(rate, 0.25), 4.0)

@@ -1,4 +1,4 @@
-"""``/ws``: the WebSocket that a caller's messages and audio come and go by (contract 3.1, 3.2, 3.9).
+"""``/ws``: the WebSocket that a caller's messages and audio come and go by.
 
 Autobahn speaks RFC 6455; this module sets its limits, watches the connection and hands complete messages to a
 ``Caller``. It is mounted behind ``waav.gateway.http.site``, which checks limits and origin before the upgrade.
@@ -46,7 +46,7 @@ TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
 
 DRAIN_S: Final = 0.5
-"""How long what was queued may take to leave after the end (contract 3.9)."""
+"""How long what was queued may take to leave after the end."""
 
 CLOSE_REPLY_S: Final = 2.0
 """How long the caller's half of a closing handshake that we began may take; he may be far away."""
@@ -304,7 +304,7 @@ class VoiceFactory(WebSocketServerFactory):
         calls: the owner of live connections, for a graceful stop.
         random: where the jitter of idle limits comes from.
         default_rate_hz: sample rate of speech where a caller names none.
-        livekit_url: public address of LiveKit, shown in every ``ready`` (contract 3.6, 13-8).
+        livekit_url: public address of LiveKit, shown in every ``ready``.
         open_call: makes a caller's call.
         now_ms: wall clock in milliseconds.
     """

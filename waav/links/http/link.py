@@ -302,7 +302,7 @@ class HttpLink:
             return
         count = 1
         if isinstance(error, errors.ProviderRefused) and error.upstream_status in (401, 403):
-            # The same key would be rejected again for each of them (providers-tts.md S17).
+            # The same key would be rejected again for each of them.
             count += len(self._queue)
             self._queue.clear()
         self._job = None

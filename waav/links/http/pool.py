@@ -74,7 +74,7 @@ class Pool:
         dial: makes a connection for the factory it is given.
 
     Attributes:
-        turns: one for each request that may be under way; those who wait are served in order (S-REQ-01).
+        turns: one for each request that may be under way; those who wait are served in order.
     """
 
     _log = Logger()
@@ -97,7 +97,7 @@ class Pool:
 
     @property
     def figures(self) -> TrafficFigures:
-        """As of now. Under way is what has a turn: capacity less free ones (S-REQ-07)."""
+        """As of now. Under way is what has a turn: capacity less free ones."""
         self._counted.in_flight = self._settings.requests - self.turns.tokens
         self._counted.waiting = len(self.turns.waiting)
         self._counted.connections_idle = len(self._idle)

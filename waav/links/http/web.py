@@ -23,9 +23,9 @@ from waav.links.settings import LinkSettings
 from waav.net.tls import Trust
 
 AUDIO_BYTES: Final = 100 * 1024 * 1024
-"""Largest answer that is streamed (S-REQ-10)."""
+"""Largest answer that is streamed."""
 DOCUMENT_BYTES: Final = 1024 * 1024
-"""Largest answer that is collected: lists of voices, tokens (S-REQ-10)."""
+"""Largest answer that is collected: lists of voices, tokens."""
 ORIGINS: Final = 64
 """Most vendor hosts that are remembered; the least recently used idle one goes, with its connections."""
 

@@ -22,7 +22,7 @@ from waav.speech import wire
 FIRST_REDIAL_S: Final = 0.5
 LAST_REDIAL_S: Final = 8.0
 JITTER: Final = 0.25
-"""Back-off after a lost connection: 0.5 s, twice as long each time, +/-25 % (providers-stt.md 1.6)."""
+"""Back-off after a lost connection: 0.5 s, twice as long each time, +/-25 %."""
 HEALTHY_S: Final = 30.0
 """A connection that lived this long starts the count of redials anew."""
 GOODBYE_S: Final = 1.0

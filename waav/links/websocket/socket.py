@@ -18,7 +18,7 @@ MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """Largest message taken from a vendor: a base64 audio piece of a whole utterance fits."""
 
 _REFUSING: Final = frozenset({1003, 1007, 1008, 1009, 1010, 4001, 4002, 4003, 4401, 4402, 4403})
-"""Close codes that say our request is at fault (providers-stt.md 1.6); 40xx: not authorised, no funds."""
+"""Close codes that say our request is at fault; 40xx: not authorised, no funds."""
 
 
 def closed(provider: str, code: int | None, reason: str | None) -> errors.ProviderError:

@@ -34,7 +34,7 @@ _BIT_RATES: dict[str, tuple[int, ...] | range] = {
     "aac": range(4000, 192001),
 }
 _FLUX_MP3_BIT_RATES = (8000, 16000, 24000, 32000, 40000, 48000)
-_EXPRESSIVITY = {  # providers-tts 7.6: low, medium, high
+_EXPRESSIVITY = {  # for a low, medium and high intensity of the emotion
     "neutral": (0.0, 0.0, 0.0), "happy": (0.5, 1.0, 1.5), "sad": (-0.5, -0.5, -0.5),
     "angry": (1.0, 1.5, 2.0), "fearful": (0.5, 1.0, 1.5), "surprised": (1.0, 1.0, 1.0),
     "disgusted": (0.5, 0.5, 0.5), "excited": (1.0, 1.5, 2.0), "calm": (-0.5, -0.5, -0.5),

@@ -95,7 +95,7 @@ class Listen:
         return refused(head, body, self._key)
 
     def instead(self, request: wire.Request, error: ProviderError) -> list[wire.Request]:
-        """Of what was too large both halves, each once (providers-stt.md 11.3); anything else is forgotten."""
+        """Of what was too large both halves, each once; anything else is forgotten."""
         asked = self._asked_for(request)
         if error.upstream_status != 413 or asked.is_half or not self.format.is_raw:
             return []
