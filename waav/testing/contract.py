@@ -49,7 +49,6 @@ class Events:
 
     def congested(self, is_full: bool) -> None:
         """See ``Sink``."""
-        pass
 
     def next(self, is_it: Callable[[wire.Event], bool]) -> Deferred[wire.Event]:
         """The next event of that kind; cancelled by the time limit of the test."""
