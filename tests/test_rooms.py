@@ -1,6 +1,7 @@
 """Who may import whom, and what files and classes are called, read from the source (docs/rooms.md)."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -229,3 +230,29 @@ class NameTests(SynchronousTestCase):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     owners.setdefault(node.name, []).append(where)
         self.assertEqual({name: where for name, where in owners.items() if len(where) > 1}, {})
+
+
+class PageTests(SynchronousTestCase):
+    PAGE = ROOT / "docs" / "rooms.md"
+
+    def test_what_the_page_names_is_there(self) -> None:
+        """Every path on the page about rooms, and in its picture, leads to a file or folder."""
+        text = self.PAGE.read_text("utf-8")
+        paths = set(re.findall(r"`((?:waav|tests|docs|twisted)/[\w/.]*)`", text))
+        self.assertGreater(len(paths), 20)
+        self.assertEqual([path for path in sorted(paths) if not (ROOT / path).exists()], [])
+        picture = (ROOT / "docs" / "rooms" / "call.svg").read_text("utf-8")
+        drawn = set(re.findall(r">([\w/]+\.py)<", picture))
+        self.assertGreater(len(drawn), 10)
+        files = {path.relative_to(ROOT).as_posix() for path, _, _ in sources()}
+        self.assertEqual(
+            [one for one in drawn if not any(file.endswith(f"/{one}") for file in files)], []
+        )
+
+    def test_rows_are_those_of_the_test(self) -> None:
+        """The page's rows are the ones that imports are checked by, and every room that there is stands in one."""
+        rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", self.PAGE.read_text("utf-8"), re.MULTILINE)
+        self.assertEqual(
+            [set(re.findall(r"`(\w+)`", rooms)) for _, rooms in rows],
+            [set(row) - {"telephony"} for row in ROWS],
+        )
