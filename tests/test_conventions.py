@@ -4,9 +4,12 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests import run
 
 ROOT = Path(__file__).parent.parent
 
@@ -211,14 +214,29 @@ class LogTests(SynchronousTestCase):
 
 
 class SuiteTests(SynchronousTestCase):
-    def test_every_test_is_run_by_tox(self) -> None:
-        """Each module and folder of tests is named in tox.ini: none is forgotten without anybody noticing."""
-        named = set(re.findall(r"\btests\.(\w+)", (ROOT / "tox.ini").read_text()))
+    def test_every_test_is_run(self) -> None:
+        """Each file of tests is in one of the groups that ``tox -e py`` runs, or in one left out on purpose."""
         there = {
-            path.relative_to(ROOT / "tests").parts[0].removesuffix(".py")
+            ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for path in (ROOT / "tests").rglob("test_*.py")
         }
-        self.assertEqual(there - named, set())
+        groups = run.choose([], run.find_modules(), {})
+        ran = [module for group in groups for module in group.tests]
+        self.assertEqual(len(ran), len(set(ran)))
+        left_out = {name for name in there - set(ran) if not name.startswith(tuple(run.EXCLUDED))}
+        self.assertEqual(left_out, set())
+        self.assertIn("commands = python -m tests.run {posargs}", (ROOT / "tox.ini").read_text())
+
+    def test_what_is_left_out_has_its_own_command(self) -> None:
+        """What ``tox -e py`` leaves out is run by another environment, which ``.ci/run`` runs."""
+        tox = ConfigParser()
+        tox.read(ROOT / "tox.ini")
+        steps = (ROOT / ".ci" / "steps.py").read_text()
+        for room, reason in run.EXCLUDED.items():
+            name = room.removeprefix("tests.")
+            self.assertTrue(tox[f"testenv:{name}"]["commands"].endswith(f" {room}"), room)
+            self.assertTrue(reason.startswith(f"tox -e {name}: "), reason)
+            self.assertIn(f'"{name}"', steps)
 
 
 SECRET_SHAPES = re.compile(
