@@ -120,6 +120,21 @@ class SynthesisTests(SynchronousTestCase):
         self.link.speak(real, b"\xff\xf3junk")
         self.assertEqual(self.formats, [real])
 
+    def test_another_kind(self) -> None:
+        """A vendor that sends MP3 unasked is heard by those who named no format, labelled as MP3 (S-TTS-31)."""
+        mp3 = AudioFormat("mp3", 24000)
+        self.begin()
+        self.link.speak(mp3, b"\xff\xf3junk")
+        self.assertEqual((self.formats, self.audio), ([mp3], [b"\xff\xf3junk"]))
+
+    def test_unwanted_kind(self) -> None:
+        """Those who did name one get an error about the vendor, and nothing that is something else (S-TTS-31)."""
+        synthesis = self.begin(wants_format=True)
+        self.link.speak(AudioFormat("mp3", 24000), b"\xff\xf3junk")
+        error = self.failureResultOf(synthesis.done, WireError).value
+        self.assertIn("mouth delivers mp3", error.message)
+        self.assertEqual((self.formats, self.audio), ([], []))
+
     def test_impossible(self) -> None:
         """Settings that cannot work are an error at once; nothing is dialled."""
         self.assertRaises(

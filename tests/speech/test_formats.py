@@ -10,6 +10,7 @@ from waav.speech.formats import (
     LISTEN_NAMES,
     SPEAK_NAMES,
     content_type,
+    delivered,
     label,
     listen_format,
     resolve,
@@ -140,6 +141,62 @@ class ContentTypeTests(SynchronousTestCase):
         """No format that can be listened to or spoken is labelled a byte stream (SPK-02)."""
         for name in LISTEN_NAMES:
             self.assertTrue(content_type(listen_format(name, 16000, 1)).startswith("audio/"), name)
+
+
+class DeliveredTests(SynchronousTestCase):
+    """The ``Content-Type`` of a vendor's answer."""
+
+    def test_table(self) -> None:
+        """A vendor's type that contradicts what was asked for is believed (S-TTS-31)."""
+        pcm = AudioFormat("linear16", 24000)
+        for types, expected in (
+            ("audio/mpeg audio/mp3 Audio/MPEG;q=1", AudioFormat("mp3", 24000)),
+            ("audio/ogg application/ogg audio/opus", AudioFormat("opus", 48000, 1, "ogg")),
+            ("audio/webm", AudioFormat("opus", 48000, 1, "webm")),
+            ("audio/flac audio/x-flac", AudioFormat("flac", 24000)),
+            ("audio/aac", AudioFormat("aac", 24000)),
+            ("audio/mp4 audio/x-m4a", AudioFormat("aac", 24000, 1, "mp4")),
+            ("audio/wav audio/x-wav audio/vnd.wave", AudioFormat("linear16", 24000, 1, "wav")),
+            ("audio/basic audio/mulaw", AudioFormat("mulaw", 8000)),
+            ("audio/x-alaw-basic audio/alaw", AudioFormat("alaw", 8000)),
+            ("audio/l16;rate=16000 audio/pcm;RATE=16000", AudioFormat("linear16", 16000)),
+            ('audio/L16;channels=2;rate="8000"', AudioFormat("linear16", 8000, 2)),
+            ("audio/basic;rate=16000", AudioFormat("mulaw", 16000)),
+        ):
+            for name in types.split():
+                self.assertEqual(delivered(name, pcm), expected, name)
+
+    def test_as_asked(self) -> None:
+        """A type that only says less than what was asked for changes nothing."""
+        for name, asked in (
+            ("", AudioFormat("mp3", 22050)),
+            ("application/octet-stream", AudioFormat("linear16", 8000)),
+            ("audio/mpeg", AudioFormat("mp3", 22050)),
+            ("audio/ogg; codecs=vorbis", AudioFormat("vorbis", 22050, 1, "ogg")),
+            ("audio/mp4", AudioFormat("aac", 22050, 1, "mp4")),
+            ("audio/pcm", AudioFormat("float32", 24000)),
+            ("audio/l16", AudioFormat("linear16", 24000, 2)),
+            ("audio/l16;rate=24000;channels=1", AudioFormat("linear16", 24000)),
+            ("audio/pcm;rate=0;channels=0", AudioFormat("linear16", 24000)),
+            ("audio/l16;bitrate=16000", AudioFormat("linear16", 24000)),
+            ("audio/l16", AudioFormat("linear16", 24000, 1, "wav")),
+            ("audio/wav", AudioFormat("mulaw", 8000, 1, "wav")),
+            ("audio/basic", AudioFormat("mulaw", 16000)),
+            ("audio/basic", AudioFormat("alaw", 8000)),
+            ("audio/flac", AudioFormat("flac", 8000)),
+        ):
+            self.assertEqual(delivered(name, asked), asked, name)
+
+    def test_no_audio(self) -> None:
+        """What is no audio, or of a kind nobody here knows, is not taken for what was asked for (S-TTS-31)."""
+        for name in ("text/html", "application/json", "audio/midi", "image/png", "audio", "mpeg"):
+            self.assertIsNone(delivered(name, AudioFormat()), name)
+
+    def test_our_own(self) -> None:
+        """A gateway that asks another one understands every type it answers with."""
+        for name in SPEAK_NAMES:
+            fmt = resolve(name, 16000)
+            self.assertEqual(delivered(content_type(fmt), fmt), fmt)
 
 
 class ListenFormatTests(SynchronousTestCase):

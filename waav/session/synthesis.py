@@ -80,6 +80,7 @@ class Synthesis:
             ),
             self._receive,
             is_cut=False,
+            is_labelled=True,
         )
         self.done: Deferred[None] = Deferred.fromCoroutine(self._run(text))
 

@@ -1,9 +1,10 @@
-"""Names of audio formats: what callers may write, and what we call it.
+"""Names of audio formats: what callers may write, what vendors write, and what we call it.
 
 Spelling is lenient: case does not matter, and ``-``, ``_`` and space are the same.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from waav.errors import BadRequest
@@ -180,6 +181,79 @@ _CONTAINER_TYPES: Final[dict[str, str]] = {
 def content_type(fmt: AudioFormat) -> str:
     """MIME type of a ``POST /speak`` answer in that format."""
     return _CONTAINER_TYPES.get(fmt.container) or _CONTENT_TYPES[fmt.encoding]
+
+
+_PCM: Final = frozenset({"linear16", "linear32", "float32", "float16"})
+_DELIVERED: Final[dict[str, _Kind]] = {
+    **dict.fromkeys(
+        ("audio/l16", "audio/pcm", "audio/x-pcm", "audio/raw", "audio/x-raw"), ("linear16", "raw")
+    ),
+    **dict.fromkeys(
+        ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"), ("linear16", "wav")
+    ),
+    **dict.fromkeys(
+        ("audio/basic", "audio/mulaw", "audio/x-mulaw", "audio/ulaw", "audio/pcmu"),
+        ("mulaw", "raw"),
+    ),
+    **dict.fromkeys(
+        ("audio/alaw", "audio/x-alaw", "audio/x-alaw-basic", "audio/pcma"), ("alaw", "raw")
+    ),
+    **dict.fromkeys(("audio/mpeg", "audio/mp3", "audio/x-mp3", "audio/mpeg3"), ("mp3", "raw")),
+    **dict.fromkeys(("audio/ogg", "application/ogg", "audio/opus"), ("opus", "ogg")),
+    **dict.fromkeys(("audio/webm", "video/webm"), ("opus", "webm")),
+    **dict.fromkeys(("audio/flac", "audio/x-flac"), ("flac", "raw")),
+    **dict.fromkeys(("audio/aac", "audio/aacp", "audio/x-aac"), ("aac", "raw")),
+    **dict.fromkeys(("audio/mp4", "video/mp4", "audio/m4a", "audio/x-m4a"), ("aac", "mp4")),
+}
+_SAYS_NOTHING: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+
+
+def delivered(content_type: str, asked: AudioFormat) -> AudioFormat | None:
+    """What an answer with that ``Content-Type`` holds, where ``asked`` was asked for.
+
+    A type that says less than ``asked`` (``audio/ogg`` says nothing of Opus, ``audio/pcm`` nothing of the width)
+    does not contradict it; ``rate`` and ``channels`` of headerless audio are believed.
+
+    Returns:
+        ``asked`` itself where nothing contradicts it; None: it is no audio that we know.
+    """
+    name, _, rest = content_type.lower().partition(";")
+    name = name.strip()
+    if name in _SAYS_NOTHING:
+        return asked
+    kind = _DELIVERED.get(name)
+    if kind is None:
+        return None
+    encoding, container = kind
+    if container != "raw" or encoding not in SAMPLE_BYTES:
+        if container == "raw":
+            is_same = kind == (asked.encoding, asked.container)
+        else:
+            is_same = container == asked.container
+        usual_hz = _usual_rate_hz(encoding, asked.rate_hz)
+        return asked if is_same else AudioFormat(encoding, usual_hz, asked.channels, container)
+    rate_hz, channels = _number(rest, "rate"), _number(rest, "channels")
+    if asked.encoding in SAMPLE_BYTES and _may_be(name, encoding, asked.encoding):
+        # Also where WAV was asked for: whoever reads it sees whether it begins with a header.
+        return replace(asked, rate_hz=rate_hz or asked.rate_hz, channels=channels or asked.channels)
+    rate_hz = rate_hz or _usual_rate_hz(encoding, asked.rate_hz)
+    return AudioFormat(encoding, rate_hz, channels or asked.channels)
+
+
+def _may_be(name: str, encoding: Encoding, asked: Encoding) -> bool:
+    """Whether a type of headerless audio can mean the encoding that was asked for."""
+    if encoding == "linear16":
+        return asked == encoding or (asked in _PCM and name != "audio/l16")
+    # RFC 2046 means mu-law by audio/basic; A-law has no type of its own there, and vendors write the same.
+    return asked == encoding or (name == "audio/basic" and asked == "alaw")
+
+
+def _number(parameters: str, name: str) -> int | None:
+    """A parameter of a MIME type; None where it is absent or senseless."""
+    found = re.search(rf"(?:^|;)\s*{name}\s*=\s*\"?(\d{{1,6}})\b", parameters)
+    number = int(found[1]) if found else 0
+    least, most = (_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ) if name == "rate" else (1, _MOST_CHANNELS)
+    return number if least <= number <= most else None
 
 
 def _read_name(name: str) -> tuple[_Kind | None, int | None, int]:

@@ -368,6 +368,18 @@ class SpeakContract(ProviderContract):
                 self.case().assertEqual(event.frame.format, dialogue.format)
                 self.case().assertEqual(len(event.frame.data) % dialogue.format.frame_bytes, 0)
 
+    def test_answer_of_another_kind(self) -> None:
+        """Where the vendor's own label contradicts what was asked for, it decides, and is told once (S-TTS-31)."""
+        case, dialogue = self.case(), self.dialogue()
+        if not dialogue.opening.url.startswith("http"):
+            return
+        dialogue.send(wire.Speak("x"))
+        events = dialogue.receive(wire.Head(200, {"content-type": "audio/mpeg"}))
+        events += dialogue.receive(wire.Body(b"\xff\xf3\x01"))
+        case.assertEqual([type(one) for one in events], [wire.Warned, wire.Spoken])
+        [frame] = [one.frame for one in events if isinstance(one, wire.Spoken)]
+        case.assertEqual(frame.format.encoding, "mp3")
+
     async def test_compressed(self) -> None:
         """Each compressed format that is declared is asked of the vendor itself, and delivered."""
         case = self.case()

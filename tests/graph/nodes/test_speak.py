@@ -50,6 +50,7 @@ class SpeakCase(SynchronousTestCase):
         wants_format: bool = False,
         pronunciations: tuple[tuple[str, str], ...] = (),
         is_cut: bool = True,
+        is_labelled: bool = False,
         flush_delay_s: float = 0.5,
         speaking: dict[str, Any] | None = None,
         **provider: Any,
@@ -63,8 +64,14 @@ class SpeakCase(SynchronousTestCase):
             **(speaking or {}),
         )
         around = surroundings(clock=self.clock, dialler=self.dialler, count=self.count)
-        config = {"speaker": made, "flush_delay_s": flush_delay_s, "is_cut": is_cut}
-        node = speak(config, around, self.emit)
+        node = Speak(
+            made,
+            around,
+            self.emit,
+            flush_delay_s=flush_delay_s,
+            is_cut=is_cut,
+            is_labelled=is_labelled,
+        )
         self.starting = node.start()
         return node
 
@@ -364,7 +371,7 @@ class AudioTests(SpeakCase):
         self.assertEqual({len(one) for one in self.frames}, {80})
 
     def test_real_format_is_believed(self) -> None:
-        """When the vendor delivers another rate than it was asked for, its label decides (TTS-05, S-TTS-31)."""
+        """When the vendor delivers another rate than it was asked for, its label decides (TTS-05)."""
         pcm48k = AudioFormat("linear16", 48000)
         pieces = self.spoken(self.node(), pcm48k, bytes(9600))
         self.assertEqual({one.format for one in pieces}, {PCM24K})
@@ -452,8 +459,24 @@ class AudioTests(SpeakCase):
         node.receive(Say(2, "Two."))
         self.link.speak(AudioFormat("mp3"), b"junk")
         self.assertEqual(self.story, [("broken", 1), ("complete", 1)])
+        error = self.out[0].error
+        self.assertIsInstance(error, WireError)  # it is not the caller's fault
+        self.assertEqual(
+            error.message, "mouth delivers mp3 here, which cannot be turned into linear16"
+        )
         self.assertEqual(self.link.sent[2], wire.Clear())
         self.assertEqual(self.link.texts, ["One.", "Two."])
+
+    def test_surprise_for_those_who_named_no_format(self) -> None:
+        """A call was told that it gets raw audio: it never hears MP3 as noise; who reads labels gets it (S-TTS-31)."""
+        mp3 = AudioFormat("mp3", 24000)
+        self.assertEqual(self.spoken(self.node(), mp3, b"\xff\xf3junk"), [])
+        self.assertEqual(
+            self.out[0].error.message, "mouth delivers mp3 where linear16 was promised"
+        )
+        self.setUp()
+        pieces = self.spoken(self.node(is_labelled=True), mp3, b"\xff\xf3junk")
+        self.assertEqual([(one.format, one.frames) for one in pieces], [(mp3, [b"\xff\xf3junk"])])
 
     def test_mute_provider(self) -> None:
         """A provider that only listens is refused by name."""

@@ -16,6 +16,7 @@ from waav.errors import (
     ProviderRefused,
     TooMany,
     WaavError,
+    WireError,
 )
 from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
@@ -24,7 +25,8 @@ from waav.graph.shape import Shape
 from waav.graph.values import Broken, Complete, Frames, Say
 from waav.links.dial import Link
 from waav.speech import wire
-from waav.speech.audio import AudioFrame
+from waav.speech.audio import AudioFormat, AudioFrame
+from waav.speech.formats import label
 from waav.speech.provider import Account, Provider, SpeakSettings
 from waav.speech.sentences import pronounce, split
 
@@ -85,6 +87,8 @@ class Speak:
         speaker: provider, settings and account.
         flush_delay_s: how long text with ``flush: false`` waits for more, at most.
         is_cut: whether raw audio leaves in pieces of 10 ms.
+        is_labelled: whether whoever gets the audio learns from it what it is. Otherwise he was told beforehand,
+            and audio of another kind would be noise to him: then it is an error.
     """
 
     _log = Logger()
@@ -97,12 +101,14 @@ class Speak:
         *,
         flush_delay_s: float = 0.5,
         is_cut: bool = True,
+        is_labelled: bool = False,
     ) -> None:
         self._speaker = speaker
         self._surroundings = surroundings
         self._emit = emit
         self._flush_delay_s = flush_delay_s
         self._is_cut = is_cut
+        self._is_labelled = is_labelled
         self._notes = Notes(speaker.provider.name, surroundings.stream_id)
         self._queue: deque[_Entry] = deque()
         self._queued = 0  # what the texts in the queue cost, all together
@@ -117,7 +123,7 @@ class Speak:
         self._is_paused = False
         self._is_stopped = False
         # Refuses what cannot work before anything is connected.
-        Shape(self._new_dialogue().format, speaker.settings, is_cut)
+        self._promised = Shape(self._new_dialogue().format, speaker.settings, is_cut).format
 
     # The node.
 
@@ -285,7 +291,7 @@ class Speak:
             self._surroundings.took("first_audio", took_s)
         try:
             if shape is None or shape.source != frame.format:
-                shape = entry.shape = Shape(frame.format, self._speaker.settings, self._is_cut)
+                shape = entry.shape = self._shape(frame.format)
             frames = shape.feed(frame.data)
         except WaavError as error:
             if self._link is not None:
@@ -293,6 +299,27 @@ class Speak:
             self._break(error)
             return
         self._hand_on(entry, shape, frames)
+
+    def _shape(self, source: AudioFormat) -> Shape:
+        """For audio that the vendor says is ``source``, whatever was asked of him.
+
+        Raises:
+            WireError: the caller cannot get it.
+        """
+        try:
+            shape = Shape(source, self._speaker.settings, self._is_cut)
+        except BadRequest as error:
+            # Not the caller's fault: what was asked for was looked at when the node was made.
+            raise WireError(self._name, error.message) from None
+        given, told = shape.format, self._promised
+        if self._is_labelled or (given.encoding, given.container) == (
+            told.encoding,
+            told.container,
+        ):
+            return shape
+        raise WireError(
+            self._name, f"{self._name} delivers {label(given)} where {label(told)} was promised"
+        )
 
     def _hand_on(self, entry: _Entry, shape: Shape, frames: list[bytes]) -> bool:
         """Emit; whether anybody still wants what comes afterwards."""
