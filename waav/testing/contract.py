@@ -369,7 +369,7 @@ class SpeakContract(ProviderContract):
                 self.case().assertEqual(len(event.frame.data) % dialogue.format.frame_bytes, 0)
 
     def test_answer_of_another_kind(self) -> None:
-        """Where the vendor's own label contradicts what was asked for, it decides, and is told once (S-TTS-31)."""
+        """Where the vendor's own label contradicts what was asked for, it decides, and is told once."""
         case, dialogue = self.case(), self.dialogue()
         if not dialogue.opening.url.startswith("http"):
             return
