@@ -108,4 +108,20 @@ class ConsoleTests(SynchronousTestCase):
         client = Gateway(console=ConsoleSettings(enabled=True)).client()
         for path, page in load().items():
             self.assertEqual(client.request("GET", f"/console{path}").body, page.body)
-            client = Gateway(console=ConsoleSettings(enabled=True)).client()
+
+    def test_it_is_not_starved(self) -> None:
+        """However small the burst limit: a reload gets every file, and what the page asks for then is let through."""
+        one = SecuritySettings(rate_limit_burst_size=1, rate_limit_requests_per_second=1)
+        client = Gateway(console=ConsoleSettings(enabled=True), security=one).client()
+        for under in ("", "/api"):
+            for path in load():
+                self.assertEqual(client.request("GET", f"{under}/console{path}").status, 200)
+        self.assertEqual(client.request("GET", "/providers").status, 200)
+
+    def test_what_is_no_file_of_it_is_limited(self) -> None:
+        """Paths that merely begin like the console's, and other methods, are counted as any other request."""
+        one = SecuritySettings(rate_limit_burst_size=1, rate_limit_requests_per_second=1)
+        for method, path in (("GET", "/console/nothing.js"), ("POST", "/console/app.js")):
+            client = Gateway(console=ConsoleSettings(enabled=True), security=one).client()
+            client.request(method, path)
+            self.assertEqual(client.request("GET", "/providers").status, 429)

@@ -16,8 +16,6 @@ from waav.gateway.admission.slots import counted_as
 from waav.gateway.http.headers import SECURITY
 from waav.gateway.http.replies import empty_answer, error_answer, text_answer, whole_seconds
 
-_HEALTH = (b"/", b"/api", b"/api/")
-
 
 class GatewayRequest(Request):
     """A request to the gateway.
@@ -87,7 +85,7 @@ class GatewayRequest(Request):
         return self._is_too_fast() or self._is_unreadable()
 
     def _is_too_fast(self) -> bool:
-        if self.path in _HEALTH and self.method in (b"GET", b"HEAD"):
+        if self.path in self._gateway.unlimited and self.method in (b"GET", b"HEAD"):
             return False
         wait_s = self._gateway.limiter.take(counted_as(self.client_address))
         if wait_s <= 0.0:

@@ -50,6 +50,8 @@ class GatewaySite(Site):
 
     Attributes:
         figures: what is counted of requests.
+        unlimited: paths that may be read however often: the health check, and the files of the console, of
+            which a browser asks for thirty in one moment.
     """
 
     protocol = Channel  # type: ignore[assignment]  # itself: nothing here switches to HTTP/2
@@ -73,6 +75,7 @@ class GatewaySite(Site):
         self.limiter: RateLimit = limiter or Limiter(
             reactor, security.rate_limit_requests_per_second, security.rate_limit_burst_size
         )
+        self.unlimited = {b"/", b"/api", b"/api/"}
         self.max_body_bytes = security.max_body_bytes
         self.figures = ConnectionFigures()
         self._children = children
@@ -137,7 +140,10 @@ def build_site(
     voice_factory.headers.update(SECURITY)
     children[b"ws"] = Door(voice_factory, slots, site.cors)
     if console.enabled:
-        children[b"console"] = Console(load())
+        pages = load()
+        children[b"console"] = Console(pages)
+        for path in pages:
+            site.unlimited |= {f"{under}/console{path}".encode() for under in ("", "/api")}
     if metrics is not None:
         children[b"metrics"] = metrics
     return site
