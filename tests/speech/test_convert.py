@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -228,6 +229,56 @@ class ResamplingTests(SynchronousTestCase):
                 whole = convert(noise, source, target)
                 got = b"".join(pieces) + converter.finish()
                 self.assertEqual(got, whole, (source, target))
+
+
+class MixTests(SynchronousTestCase):
+    """Several channels to one."""
+
+    def mixed(self, *channels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The sound of these channels in one, without the first 10 ms, in which nothing is known yet."""
+        source = AudioFormat("linear16", 16000, len(channels))
+        data = np.stack(channels, axis=1).astype("<i2").tobytes()
+        return np.frombuffer(convert(data, source, AudioFormat()), "<i2")[160:].astype(float)
+
+    def test_sides_that_cancel(self) -> None:
+        """Stereo whose sides are each other's negative, whole or nearly, is heard as loud as one of them."""
+        voice = np.random.default_rng(1).integers(-8000, 8000, 16000)
+        for other in (-voice, -voice * 0.9, -voice + 5):
+            heard = self.mixed(voice, other)
+            np.testing.assert_array_equal(heard, voice[160:])
+
+    def test_the_louder_side_is_kept(self) -> None:
+        """Of two sides that cancel it is the louder that is heard."""
+        voice = np.random.default_rng(1).integers(-4000, 4000, 16000)
+        np.testing.assert_array_equal(
+            self.mixed(-voice, voice * 1.2 // 1), (voice * 1.2 // 1)[160:]
+        )
+
+    def test_ordinary_stereo(self) -> None:
+        """Two people on two sides, the same on both, and one side silent stay the mean of both."""
+        one, two = (np.random.default_rng(seed).integers(-8000, 8000, 16000) for seed in (1, 2))
+        for left, right in ((one, two), (one, one), (one, one * 0)):
+            heard = self.mixed(left, right)
+            self.assertLess(np.abs(heard - (left + right)[160:] / 2).max(), 1.5)
+
+    def test_sides_that_cancel_for_a_while(self) -> None:
+        """When the sides go together again, both are heard again."""
+        one, two = (np.random.default_rng(seed).integers(-8000, 8000, 16000) for seed in (1, 2))
+        heard = self.mixed(np.concatenate([one, one]), np.concatenate([-one, two]))
+        np.testing.assert_array_equal(heard[:15840], one[160:])
+        expected = (one + two)[320:] / 2
+        self.assertLess(np.abs(heard[16160:] - expected).max(), 1.5)
+
+    def test_one_of_many(self) -> None:
+        """A single voice in one of sixteen channels is not lowered by the fifteen that are silent."""
+        voice = np.random.default_rng(1).integers(-8000, 8000, 8000)
+        np.testing.assert_array_equal(
+            self.mixed(*[voice * 0] * 7, voice, *[voice * 0] * 8), voice[160:]
+        )
+
+    def test_silence(self) -> None:
+        """Silence decides nothing."""
+        self.assertFalse(self.mixed(np.zeros(800), np.zeros(800)).any())
 
 
 class WavTests(SynchronousTestCase):

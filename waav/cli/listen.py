@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import select
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,21 +11,16 @@ from typing import Any, BinaryIO, Final, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThreadPool
 
 from waav.cli.choices import positive
 from waav.cli.client import Address, ClientCall, RefusedByGateway, RemoteGateway, call
 from waav.cli.run import run
+from waav.cli.sounds import Pieces
 from waav.errors import BadRequest
 from waav.speech.audio import AudioFormat
-from waav.speech.wav import WavReader
 
 ENCODINGS: Final = ("linear16", "linear32", "float32", "mulaw", "alaw")
 """Of raw sound."""
-
-READ_BYTES: Final = 16384
-LOOK_S: Final = 0.1
-"""How often a reader of a pipe that says nothing looks whether it is still wanted."""
 
 FRAME_S: Final = 0.02
 FAST_S: Final = 0.1
@@ -34,8 +28,6 @@ FAST_S: Final = 0.1
 
 TRAILING_S: Final = 1.0
 """Silence after the sound, so that whoever listens for the end of speech hears it."""
-
-ADVICE: Final = "convert it first, for example with: sox IN.wav -b 16 OUT.wav"
 
 FINISH_S: Final = 60.0
 """How long the gateway may take for its last results."""
@@ -50,12 +42,19 @@ def add(commands: Any, client: argparse.ArgumentParser) -> None:
         description="Have a running gateway recognise a sound file. Final lines go to standard output; a terminal "
         "also shows what is being recognised and how much was sent.",
     )
-    command.add_argument("file", metavar="FILE", help="WAV of any rate; - reads standard input")
+    command.add_argument(
+        "file",
+        metavar="FILE",
+        help="WAV of any rate, with waav[files] also MP3, FLAC, Ogg, AIFF; - reads standard input",
+    )
     command.add_argument("--provider", help="who recognises (default: the gateway's choice)")
     command.add_argument("--model", help="which model")
     command.add_argument("--language", help="which language, such as en-US")
     command.add_argument(
-        "--rate", type=positive, metavar="HZ", help="the sound is raw, at this rate"
+        "--rate",
+        type=positive,
+        metavar="HZ",
+        help="the sound is raw, at this rate (default: 16000; of mulaw and alaw 8000)",
     )
     command.add_argument(
         "--encoding",
@@ -187,57 +186,6 @@ class Screen:
         return bar + (self._partial[-room:] if room else "")
 
 
-class _Pieces:
-    """The source's samples, with their format once it is known."""
-
-    def __init__(self, listen: ListenJob, reactor: Any) -> None:
-        self._listen = listen
-        self._reactor = reactor
-        self._wav = None if listen.raw is not None else WavReader()
-        self._is_over = False
-        self.format = listen.raw
-        self.read_bytes = 0
-
-    def end(self) -> None:
-        """Read no more, whatever the source still has."""
-        self._is_over = True
-
-    async def next(self) -> bytes | None:
-        """Some samples, perhaps none yet; None at the end.
-
-        Raises:
-            BadRequest: this is no sound, or none that is understood.
-        """
-        data = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read)
-        is_first = self.read_bytes == 0
-        self.read_bytes += len(data)
-        if self._wav is None:
-            if is_first and data.startswith(b"RIFF"):
-                raise BadRequest("this is WAV; leave out --rate, --encoding and --channels")
-            return data or None
-        return self._samples(self._wav, data)
-
-    def _samples(self, wav: WavReader, data: bytes) -> bytes | None:
-        try:
-            samples = wav.feed(data) if data else wav.finish()
-        except BadRequest as error:
-            raise BadRequest(f"{error.message}; {ADVICE}") from None
-        if wav.is_bare or (self.read_bytes and not data and wav.format is None):
-            raise BadRequest("this is no WAV file; for raw sound give --rate and --encoding")
-        if self.format is None:
-            self.format = wav.format
-        return samples if data else None
-
-    def _read(self) -> bytes:
-        """Blocks, in a thread: a pipe may have nothing to read for a long time."""
-        source = self._listen.source.fileno()
-        while not self._is_over:
-            ready, _, _ = select.select([source], [], [], LOOK_S)
-            if ready:
-                return os.read(source, READ_BYTES)
-        return b""
-
-
 class _Session:
     """One call: configure, send, wait for the last result."""
 
@@ -246,7 +194,7 @@ class _Session:
         self._listen = listen
         self._screen = screen
         self._answer: Deferred[None] | None = None
-        self._pieces = _Pieces(listen, reactor)
+        self._pieces = Pieces(reactor, listen.source, listen.raw)
         self.errors: list[str] = []
 
     def interrupted(self) -> None:
@@ -312,9 +260,7 @@ class _Session:
         call.tell(message)
         await answer
 
-    async def _send(
-        self, call: ClientCall, pieces: _Pieces, first: bytes, fmt: AudioFormat
-    ) -> None:
+    async def _send(self, call: ClientCall, pieces: Pieces, first: bytes, fmt: AudioFormat) -> None:
         began_s = self._reactor.seconds()
         step_bytes = fmt.size_bytes(FRAME_S if self._listen.is_realtime else FAST_S)
         held, sent_s = b"", 0.0
@@ -339,7 +285,7 @@ class _Session:
         call.hear(piece)
         return fmt.duration_s(len(piece)) or 0.0
 
-    def _progress(self, pieces: _Pieces) -> None:
+    def _progress(self, pieces: Pieces) -> None:
         size = self._listen.size_bytes
         self._screen.progress(min(pieces.read_bytes / size, 1.0) if size else None)
 
@@ -389,4 +335,5 @@ def raw_format(
     """The format of sound without a header, if anything of it was named."""
     if encoding is None and rate_hz is None and channels is None:
         return None
-    return AudioFormat(encoding or "linear16", rate_hz or 16000, channels or 1)  # type: ignore[arg-type]
+    usual_hz = 8000 if encoding in ("mulaw", "alaw") else 16000  # what telephones have
+    return AudioFormat(encoding or "linear16", rate_hz or usual_hz, channels or 1)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from waav.cli.exits import OK
 from waav.cli.run import run
 from waav.speech.audio import AudioFormat
 from waav.speech.formats import resolve
-from waav.speech.wav import pack
+from waav.speech.wav import pack, with_sizes
 
 
 def add(commands: Any, client: argparse.ArgumentParser) -> None:
@@ -62,6 +62,9 @@ async def say(
     audio, name, rate_hz = await gateway.speak(text, settings)
     if "audio_format" not in settings:
         audio = _as_wav(audio, resolve(name, rate_hz))
+    else:
+        # It was streamed, so its header says that nobody knows how long it is. Now we do.
+        audio = with_sizes(audio)
     if output is None:
         output = "speech.wav" if sys.stdout.isatty() else "-"
         if output != "-":

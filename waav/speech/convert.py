@@ -137,6 +137,7 @@ class _Samples2Samples:
         self._work: Any = np.float64 if has_wide else np.float32
         # Mixing down before resampling, and up after it, costs the least.
         self._channels = min(source.channels, target.channels)
+        self._mix = _Mix(source) if source.channels > target.channels else None
         self._resampler: soxr.ResampleStream | None = None
         if source.rate_hz != target.rate_hz:
             self._resampler = soxr.ResampleStream(
@@ -197,8 +198,67 @@ class _Samples2Samples:
             np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
         samples = samples.reshape(-1, self._source.channels)
         if self._source.channels > self._channels:
-            samples = samples.mean(axis=1, dtype=self._work, keepdims=True)
+            assert self._mix is not None
+            samples = self._mix.one_channel(samples)
         return samples
+
+
+class _Mix:
+    """Several channels to one: their mean, unless they cancel each other out; then the loudest one alone.
+
+    Telephone recorders and cheap adapters give stereo whose sides are each other's negative: its mean is silence. What
+    the last 10 ms were like decides for the next, so that cutting the stream differently changes nothing.
+    """
+
+    CANCELS: Final = 0.1
+    """The mean has less than this share of the loudest channel's energy: two independent voices leave a half, a single
+    one in one of two channels a quarter."""
+
+    RETURNS: Final = 0.2
+    """More than for ``CANCELS``, so that the choice does not go to and fro."""
+
+    LOUDER: Final = 4.0
+    """How many times the energy another channel must have to be heard instead: each change is a click."""
+
+    def __init__(self, source: AudioFormat) -> None:
+        self._block = max(1, source.rate_hz // 100)
+        self._seen = 0  # frames of the block
+        self._energies = np.zeros(source.channels)
+        self._mean_energy = 0.0
+        self._only: int | None = None
+
+    def one_channel(self, samples: _Samples) -> _Samples:
+        """Frames by channels to frames by one."""
+        mixed: _Samples = samples.mean(axis=1, keepdims=True, dtype=samples.dtype)
+        at = 0
+        while at < len(samples):
+            size = min(self._block - self._seen, len(samples) - at)
+            self._take(samples[at : at + size], mixed[at : at + size])
+            if self._only is not None:
+                mixed[at : at + size, 0] = samples[at : at + size, self._only]
+            at += size
+            self._seen += size
+            if self._seen == self._block:
+                self._decide()
+        return mixed
+
+    def _take(self, samples: _Samples, mean: _Samples) -> None:
+        self._energies += np.square(samples, dtype=np.float64).sum(axis=0)
+        self._mean_energy += float(np.square(mean, dtype=np.float64).sum())
+
+    def _decide(self) -> None:
+        loudest = int(self._energies.argmax())
+        energy = float(self._energies[loudest])
+        if energy > 0:
+            share = self._mean_energy / energy
+            if share < self.CANCELS:
+                if self._only is None or energy > self.LOUDER * self._energies[self._only]:
+                    self._only = loudest
+            elif share > self.RETURNS:
+                self._only = None
+        self._seen = 0
+        self._energies[:] = 0
+        self._mean_energy = 0.0
 
 
 def _encode(samples: _Samples, encoding: str) -> bytes:

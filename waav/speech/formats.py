@@ -9,10 +9,7 @@ from typing import Final
 
 from waav.errors import BadRequest
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat, Container, Encoding
-
-_LOWEST_RATE_HZ: Final = 4000
-_HIGHEST_RATE_HZ: Final = 192_000
-_MOST_CHANNELS: Final = 16
+from waav.speech.wav import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
 
 _Kind = tuple[Encoding, Container]
 
@@ -135,8 +132,8 @@ def listen_format(encoding: str, rate_hz: int, channels: int) -> AudioFormat:
             f"encoding: unknown encoding {_quoted(encoding)}; accepted: {', '.join(LISTEN_NAMES)}"
         )
     _check_rate(rate_hz)
-    if not 1 <= channels <= _MOST_CHANNELS:
-        raise BadRequest(f"channels: {channels} is not between 1 and {_MOST_CHANNELS}")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise BadRequest(f"channels: {channels} is not between 1 and {MOST_CHANNELS}")
     return AudioFormat(kind[0], rate_hz, channels, kind[1])
 
 
@@ -252,7 +249,7 @@ def _number(parameters: str, name: str) -> int | None:
     """A parameter of a MIME type; None where it is absent or senseless."""
     found = re.search(rf"(?:^|;)\s*{name}\s*=\s*\"?(\d{{1,6}})\b", parameters)
     number = int(found[1]) if found else 0
-    least, most = (_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ) if name == "rate" else (1, _MOST_CHANNELS)
+    least, most = (LOWEST_RATE_HZ, HIGHEST_RATE_HZ) if name == "rate" else (1, MOST_CHANNELS)
     return number if least <= number <= most else None
 
 
@@ -285,7 +282,7 @@ def _quoted(name: str | None) -> str:
 
 
 def _check_rate(rate_hz: int | None) -> None:
-    if rate_hz is not None and not _LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ:
+    if rate_hz is not None and not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         raise BadRequest(
-            f"sample_rate: {rate_hz} is not between {_LOWEST_RATE_HZ} and {_HIGHEST_RATE_HZ} Hz"
+            f"sample_rate: {rate_hz} is not between {LOWEST_RATE_HZ} and {HIGHEST_RATE_HZ} Hz"
         )
