@@ -1,5 +1,6 @@
 """Accepting callers."""
 
+import errno
 import os
 import resource
 import socket
@@ -14,6 +15,7 @@ from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from tests.net.sockets import End, Ends, Loopless, SocketCase, turns, until
+from waav.net.ports import tcp
 from waav.net.reactor import native
 
 
@@ -149,6 +151,32 @@ class ListenTests(SocketCase):
         self.ends += factory.made
         self.assertEqual(len(said), 1)
 
+    async def test_a_caller_the_loop_cannot_take(self) -> None:
+        """A socket that the loop refuses is closed, and the next caller is served."""
+
+        class Refusing:
+            left = 1
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(native(reactor).loop, name)  # type: ignore[attr-defined]
+
+            async def connect_accepted_socket(self, *args: Any) -> Any:
+                if self.left:
+                    self.left -= 1
+                    raise OSError(errno.ENOMEM, "no memory")
+                return await self.__getattr__("connect_accepted_socket")(*args)
+
+        factory = Ends()
+        port = tcp(Refusing(), 0, factory, 5, "127.0.0.1")  # type: ignore[arg-type]
+        self.ports.append(port)
+        first = self.caller(port)
+        first.setblocking(False)
+        await until(lambda: _is_at_end(first))
+        self.assertEqual(factory.made, [])
+        self.caller(port)
+        await until(lambda: factory.made)
+        self.ends += factory.made
+
     async def test_nothing_is_left(self) -> None:
         """A thousand callers who came and went leave no descriptor behind."""
 
@@ -176,6 +204,13 @@ class ListenTests(SocketCase):
         await come_and_go(20)
         self.assertEqual(len(factory.made), 1050)
         await until(lambda: open_files() <= before)
+
+
+def _is_at_end(peer: socket.socket) -> bool:
+    try:
+        return peer.recv(1) == b""
+    except BlockingIOError:
+        return False
 
 
 def wanted_client(factory: Ends) -> Any:

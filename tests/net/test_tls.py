@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionLost, NoProtocol
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
@@ -298,6 +298,14 @@ class NativeTests(BothTests, SecureCase):
         port = await self.listen(Ends())
         connecting = self.client_endpoint(port.getHost().port).connect(Ends(broken))
         await self.assertFailure(connecting, ZeroDivisionError)
+
+    async def test_a_protocol_that_nobody_makes(self) -> None:
+        """A factory that makes none is told as that, and the connection does not stay open."""
+        callers = Ends()
+        port = await self.listen(callers)
+        connecting = self.client_endpoint(port.getHost().port).connect(Ends(lambda: None))
+        await self.assertFailure(connecting, NoProtocol)
+        await until(lambda: all(end.lost.called for end in callers.made))
 
 
 class WordTests(SynchronousTestCase):

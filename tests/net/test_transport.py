@@ -130,6 +130,20 @@ class Behaviour:
         await server.lost
         self.assertEqual(server.ended_by, "ConnectionAborted")
 
+    async def test_a_reset_while_closing(self: Any) -> None:
+        """Who still says the last of a large answer, to a peer who cuts him off, hears that it was lost."""
+        server, client = await self.pair()
+        client.transport.pauseProducing()
+        server.transport.write(MUCH)
+        server.transport.loseConnection()
+        await turns()
+        self.assertEqual(server.ended_by, "")
+        client.transport.abortConnection()
+        await server.lost
+        self.assertEqual(
+            (server.ended_by, client.ended_by), ("ConnectionLost", "ConnectionAborted")
+        )
+
     async def test_a_protocol_that_fails(self: Any) -> None:
         """An error in a protocol is logged once and ends that connection, whatever kind of error it is."""
         for kind in (Breaks, BreaksLikeTheNetwork):
@@ -336,6 +350,37 @@ class Resets:
         self.assertEqual(server.data, b"")
 
 
+class Failures:
+    """Protocols that fail where Twisted's own sockets log it in ways of their own."""
+
+    async def test_failing_on_what_waited(self: Any) -> None:
+        """An error over bytes that waited for a pause to end is logged once and ends that connection."""
+        server, client = await self.pair(Breaks)
+        server.transport.pauseProducing()
+        client.transport.write(b"x")
+        await turns(20)
+        self.assertEqual(server.ended_by, "")
+        server.transport.resumeProducing()
+        await server.lost
+        await client.lost
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    async def test_failing_at_the_end(self: Any) -> None:
+        """An error of a protocol that is told of its end is logged once, and the peer's end comes all the same."""
+
+        class Stumbles(End):
+            def connectionLost(self, reason: Any = None) -> None:
+                super().connectionLost(reason)
+                raise RuntimeError("broken")
+
+        for end in ("loseConnection", "abortConnection"):
+            server, client = await self.pair(Stumbles)
+            getattr(server.transport, end)()
+            await server.lost
+            await client.lost
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
 class PlainResets(Resets):
     """What differs under TLS."""
 
@@ -364,7 +409,7 @@ class StockTests(PlainBehaviour, SocketCase):
     net: Any = Loopless()
 
 
-class NativeTests(PlainBehaviour, PlainResets, SocketCase):
+class NativeTests(PlainBehaviour, PlainResets, Failures, SocketCase):
     """Ours."""
 
     def setUp(self) -> None:
@@ -459,7 +504,7 @@ class UnixTests(SocketCase):
         self.assertFalse(os.path.lexists(self.path + ".lock"))
 
 
-class NativeSecureTests(Behaviour, Resets, SecureCase):
+class NativeSecureTests(Behaviour, Resets, Failures, SecureCase):
     """The same with TLS."""
 
     def setUp(self) -> None:

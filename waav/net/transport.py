@@ -8,6 +8,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from enum import Enum, IntEnum, auto
 from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -35,6 +36,52 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 _LOOPS: Final = ("asyncio", "uvloop", "selectors", "socket")
 """Modules whose errors are the network's, not an application's."""
+
+
+class Stage(IntEnum):
+    """How far a connection has come. It only ever goes forward, so what comes too late is told by ``<``."""
+
+    NEW = auto()
+    """The loop has not begun to read."""
+    OPEN = auto()
+    """Both sides talk."""
+    FINISHING = auto()
+    """As ``OPEN``; when all is sent and nobody produces any longer, the peer is told that no more comes."""
+    FINISHED = auto()
+    """He was told. He may go on."""
+    CLOSING = auto()
+    """Nothing is delivered any more. A producer that pulls or was paused has yet to say the rest."""
+    CLOSED = auto()
+    """The loop sends what it has, then closes."""
+    DROPPED = auto()
+    """Given up, since the peer takes no more; the loop's word of the end follows."""
+    ABORTED = auto()
+    """Broken off with a reset; the loop's word of the end follows."""
+    ENDED = auto()
+    """Nothing is left."""
+
+
+class Intake(Enum):
+    """What becomes of the peer's bytes, up to ``CLOSING``."""
+
+    FLOWS = auto()
+    """The protocol gets them."""
+    HELD = auto()
+    """They stay in the network."""
+    KEPT = auto()
+    """As ``HELD``, but the loop could not be told in time: what it has read waits here."""
+
+
+class Feeding(Enum):
+    """Who is asked for more to be sent, and when."""
+
+    NOBODY = auto()
+    PULLED = auto()
+    """A producer, for one piece after the other."""
+    PUSHES = auto()
+    """A producer that goes on by itself."""
+    PAUSED = auto()
+    """The same, stopped while much is unsent."""
 
 
 def address_of(family: int, name: Any) -> Address:
@@ -73,9 +120,6 @@ class Connection(asyncio.Protocol):
     Attributes:
         write: sends bytes; those that come too late are lost.
         writeSequence: sends several.
-        connected: from the beginning to the end.
-        disconnecting: ``loseConnection`` was called.
-        disconnected: it has ended.
         producer: who is paused when much is unsent.
         goodbye: called before it is closed in peace, to write the last bytes.
     """
@@ -86,16 +130,15 @@ class Connection(asyncio.Protocol):
     writeSequence: Callable[[Iterable[bytes]], None]
 
     goodbye: Callable[[], None] | None = None
-    connected = disconnecting = disconnected = False
     producer: Any = None
-    streamingProducer = producerPaused = False
 
+    _stage = Stage.NEW
+    _intake = Intake.FLOWS
+    _feeding = Feeding.NOBODY
+    _is_full = False  # much is unsent
+    _kept = b""  # of the peer's bytes, while ``KEPT``
     _transport: Any = None
     _protocol: Any = None
-    _is_full = _is_aborting = _is_deaf = _is_held = False
-    _half_closing = _half_closed = False
-    _is_keeping = False
-    _kept = b""
 
     def __init__(
         self,
@@ -127,7 +170,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(FULL_BYTES)
         self.write, self.writeSequence = transport.write, transport.writelines
-        self.connected = True
+        self._stage = Stage.OPEN
         try:
             protocol = self._build(self)
             self.protocol = Protocol() if protocol is None else protocol
@@ -140,14 +183,14 @@ class Connection(asyncio.Protocol):
             if self._protocol is None:
                 self.protocol = Protocol()
             self.abortConnection()
-        if self._is_held and self.connected and not self._is_deaf:
+        if self._intake is Intake.HELD and self._stage < Stage.CLOSING:
             # uvloop begins to read now, whatever was asked before.
-            self._is_keeping = True
+            self._intake = Intake.KEPT
             self._bind(self._keep)
             self.loop.call_soon(self._hold)
 
     def _hold(self) -> None:
-        if self._is_held and self._transport is not None:
+        if self._intake is not Intake.FLOWS and self._stage < Stage.CLOSING:
             self._transport.pause_reading()
 
     def _keep(self, data: bytes) -> None:
@@ -158,7 +201,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The peer sends no more. As in Twisted that ends the connection, but for protocols that know better."""
         halves = IHalfCloseableProtocol(self._protocol, None)
-        if halves is not None and not self.disconnecting:
+        if halves is not None and self._stage < Stage.CLOSING:
             halves.readConnectionLost()
             return True
         self.drop()
@@ -166,15 +209,19 @@ class Connection(asyncio.Protocol):
 
     def drop(self) -> None:
         """The peer takes no more. What was not sent is given up: the loop would wait for him, maybe for ever."""
-        if self._transport is not None:
-            self._is_deaf = True
-            self._transport.abort()
-            self._bind(_ignore)
+        if Stage.OPEN <= self._stage < Stage.DROPPED:
+            self._stage = Stage.DROPPED
+            self._break()
+
+    def _break(self) -> None:
+        self.write = self.writeSequence = _ignore
+        self._transport.abort()
+        self._bind(_ignore)
 
     def pause_writing(self) -> None:
         self._is_full = True
-        if self.producer is not None and self.streamingProducer and not self.producerPaused:
-            self.producerPaused = True
+        if self._feeding is Feeding.PUSHES:
+            self._feeding = Feeding.PAUSED
             self._tell(self.producer.pauseProducing)
 
     def resume_writing(self) -> None:
@@ -183,31 +230,33 @@ class Connection(asyncio.Protocol):
         self.loop.call_soon(self._resume_writing)
 
     def _resume_writing(self) -> None:
-        if self._is_full or self._transport is None:
+        if self._is_full:
             return
-        if self._half_closing and self.producer is None:
-            self._close_writing()
-            return
-        if self.producer is not None:
-            if not self.streamingProducer:
+        match self._feeding:
+            case Feeding.NOBODY:
+                self._close_writing()
+            case Feeding.PULLED:
                 self._pull()
-            elif self.producerPaused:
-                self.producerPaused = False
+            case Feeding.PAUSED:
+                self._feeding = Feeding.PUSHES
                 self._tell(self.producer.resumeProducing)
-        if self.disconnecting and not self._is_waiting:
-            self._close()
+        self._close()
 
     def _close(self) -> None:
-        if self.goodbye is not None:
-            self.goodbye()
-        self._transport.close()
+        """Close, once whoever has yet to write has had his turn."""
+        if self._stage is Stage.CLOSING and self._feeding in (Feeding.NOBODY, Feeding.PUSHES):
+            self._stage = Stage.CLOSED
+            if self.goodbye is not None:
+                self.goodbye()
+            self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         reason = Failure(self._reason(error))
-        self.connected, self.disconnected = False, True
+        self._stage, self._feeding = Stage.ENDED, Feeding.NOBODY
         self.write = self.writeSequence = _ignore
         protocol, gone, producer = self._protocol, self._gone, self.producer
         self._protocol = self._gone = self.producer = self._transport = self.goodbye = None
+        self._kept = b""
         self._bind(_ignore)
         if producer is not None:
             self._tell(producer.stopProducing)
@@ -217,7 +266,7 @@ class Connection(asyncio.Protocol):
             self._tell(gone, reason)
 
     def _reason(self, error: Exception | None) -> Exception:
-        if self._is_aborting:
+        if self._stage is Stage.ABORTED:
             return ConnectionAborted()
         if error is None:
             return ConnectionDone()
@@ -236,16 +285,31 @@ class Connection(asyncio.Protocol):
     # The protocol.
 
     @property
+    def connected(self) -> bool:
+        """From the beginning to the end."""
+        return Stage.OPEN <= self._stage < Stage.ENDED
+
+    @property
+    def disconnecting(self) -> bool:
+        """It is to end, or has ended: nothing is delivered any more. Twisted's own protocols look at this."""
+        return self._stage >= Stage.CLOSING
+
+    @property
+    def disconnected(self) -> bool:
+        """It has ended."""
+        return self._stage is Stage.ENDED
+
+    @property
     def protocol(self) -> Any:
         """The Twisted protocol; another may take over at any time. None once the connection has ended."""
         return self._protocol
 
     @protocol.setter
     def protocol(self, protocol: Any) -> None:
-        if self.disconnected:
+        if self._stage is Stage.ENDED:
             return
         self._protocol = protocol
-        if not self._is_deaf and not self._is_keeping:
+        if self._stage < Stage.CLOSING and self._intake is not Intake.KEPT:
             self._bind(protocol.dataReceived)
 
     def _bind(self, received: Callable[[bytes], object]) -> None:
@@ -257,37 +321,28 @@ class Connection(asyncio.Protocol):
 
     def loseConnection(self) -> None:
         """Close when all is sent that was written, and a producer that is waiting has had its turn."""
-        if not self.connected or self.disconnecting:
-            return
-        self.disconnecting = True
-        if self._half_closed:
+        if self._stage is Stage.FINISHED:
             self.drop()
-            return
-        self._is_deaf = True
-        self._transport.pause_reading()
-        self._bind(_ignore)
-        if not self._is_waiting:
+        elif Stage.OPEN <= self._stage < Stage.CLOSING:
+            self._stage = Stage.CLOSING
+            self._transport.pause_reading()
+            self._bind(_ignore)
             self._close()
-
-    @property
-    def _is_waiting(self) -> bool:
-        """Whether a producer has yet to write: one that pulls, or was paused."""
-        return self.producer is not None and (not self.streamingProducer or self.producerPaused)
 
     def loseWriteConnection(self) -> None:
         """Send what was written, then say that no more comes; the peer may go on."""
-        if not self.connected or self.disconnecting or self._half_closing:
+        if self._stage is not Stage.OPEN:
             return
-        self._half_closing = True
+        self._stage = Stage.FINISHING
         if self._transport.get_write_buffer_size():
             self._transport.set_write_buffer_limits(0)
-        elif self.producer is None:
+        elif self._feeding is Feeding.NOBODY:
             self.loop.call_soon(self._close_writing)
 
     def _close_writing(self) -> None:
-        if self._half_closed or not self.connected or self.disconnecting:
+        if self._stage is not Stage.FINISHING:
             return
-        self._half_closed = True
+        self._stage = Stage.FINISHED
         self.write = self.writeSequence = _ignore
         self._transport.write_eof()
         halves = IHalfCloseableProtocol(self._protocol, None)
@@ -296,16 +351,14 @@ class Connection(asyncio.Protocol):
 
     def abortConnection(self) -> None:
         """Close now, with a reset; what was not sent is lost."""
-        if self.disconnected or self._is_aborting or self._transport is None:
+        if not Stage.OPEN <= self._stage < Stage.ABORTED:
             return
-        self._is_aborting = self._is_deaf = True
-        self.write = self.writeSequence = _ignore
+        self._stage = Stage.ABORTED
         try:
             self._handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         except OSError:
             pass
-        self._transport.abort()
-        self._bind(_ignore)
+        self._break()
 
     def getHost(self) -> Address:  # type: ignore[override]  # Twisted forgets UNIX sockets
         """Our address."""
@@ -352,22 +405,21 @@ class Connection(asyncio.Protocol):
 
     def pauseProducing(self) -> None:
         """Read no more for now."""
-        if self.connected and not self.disconnecting:
-            self._is_held = True
+        if self._intake is Intake.FLOWS and Stage.OPEN <= self._stage < Stage.CLOSING:
+            self._intake = Intake.HELD
             self._transport.pause_reading()
 
     def resumeProducing(self) -> None:
         """Read again."""
-        if not self.connected or self.disconnecting:
+        if self._intake is Intake.FLOWS or self._stage >= Stage.CLOSING:
             return
-        self._is_held = False
-        if self._is_keeping:
-            self._is_keeping = False
+        was, self._intake = self._intake, Intake.FLOWS
+        if was is Intake.KEPT:
             self._bind(self._protocol.dataReceived)
             kept, self._kept = self._kept, b""
             if kept:
                 self._tell(self._protocol.dataReceived, kept)
-        if self.connected and not self._is_held and not self.disconnecting:
+        if self._intake is Intake.FLOWS and self._stage < Stage.CLOSING:
             self._transport.resume_reading()
 
     def stopProducing(self) -> None:
@@ -384,30 +436,30 @@ class Connection(asyncio.Protocol):
         """
         if self.producer is not None:
             raise RuntimeError(f"{producer} cannot produce: {self.producer} still does")
-        if self.disconnected:
+        if self._stage is Stage.ENDED:
             producer.stopProducing()
             return
-        self.producer, self.streamingProducer = producer, streaming
-        self.producerPaused = streaming and self._is_full
+        self.producer = producer
         if not streaming:
+            self._feeding = Feeding.PULLED
             self._pull()
         elif self._is_full:
+            self._feeding = Feeding.PAUSED
             producer.pauseProducing()
+        else:
+            self._feeding = Feeding.PUSHES
 
     def unregisterProducer(self) -> None:
         """There is no producer any longer."""
-        self.producer, self.producerPaused = None, False
-        if not self.connected:
-            return
-        if self.disconnecting:
-            self._close()
-        elif self._half_closing and not self._transport.get_write_buffer_size():
+        self.producer, self._feeding = None, Feeding.NOBODY
+        self._close()
+        if self._stage is Stage.FINISHING and not self._transport.get_write_buffer_size():
             self.loop.call_soon(self._close_writing)
 
     def _pull(self) -> None:
         """Ask for one piece after the other, until the producer is done or much is unsent."""
         producer = self.producer
-        if producer is None or self.streamingProducer or self._is_full:
+        if self._feeding is not Feeding.PULLED or self._is_full:
             return
         self._tell(producer.resumeProducing)
         if self.producer is producer and not self._is_full:
