@@ -5,6 +5,7 @@ request may be tried again. Messages are written for the person who reads them: 
 vendor concerned and never contain a key.
 """
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 
@@ -55,6 +56,38 @@ class ConfigError(WaavError):
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(message)
         self.path = path
+
+
+class SeveralConfigErrors(ConfigError):
+    """Several settings are wrong; all of them are told at once.
+
+    Args:
+        errors: one for each.
+    """
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__("; ".join(error.message for error in errors), errors[0].path)
+        self.errors = tuple(errors)
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Make all checks, whatever became of the first.
+
+    Raises:
+        ConfigError: the one that a check raised, or ``SeveralConfigErrors``.
+    """
+    found: list[ConfigError] = []
+    for check in checks:
+        try:
+            check()
+        except SeveralConfigErrors as several:
+            found += several.errors
+        except ConfigError as error:
+            found.append(error)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise SeveralConfigErrors(found)
 
 
 class MissingCredentials(ConfigError):

@@ -46,7 +46,10 @@ class Options(usage.Options):
         ["config", "c", None, "YAML configuration file."],
         ["config-precedence", None, None, "Which wins where both say something: yaml or env."],
         ["env-file", None, ".env", "File with environment variables; need not exist."],
+        ["host", None, None, "Address to listen on."],
+        ["port", None, None, "Port to listen on; 0 takes a free one."],
         ["workers", None, None, "Processes that share the port: a number, or auto."],
+        ["log-level", None, None, "What is logged: debug, info, warn, error."],
     )
     optFlags = (
         ["lenient-config", None, "Unknown keys are warnings, not errors."],
@@ -74,7 +77,7 @@ class Options(usage.Options):
                 dotenv=Path(self["env-file"]),
                 precedence=precedence,
                 is_lenient=bool(self["lenient-config"]),
-                given=given_by(self["workers"]),
+                given=given_by(self.get),
             )
             check_turn_model(self.loaded.config)
         except ConfigProblems as error:

@@ -66,5 +66,5 @@ def load_from(options: argparse.Namespace) -> Loaded:
         dotenv=options.env_file,
         precedence=options.config_precedence,
         is_lenient=options.lenient_config,
-        given=given_by(getattr(options, "workers", None)),
+        given=given_by(lambda name: getattr(options, name.replace("-", "_"), None)),
     )

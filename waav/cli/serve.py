@@ -8,6 +8,7 @@ from twisted.python import usage
 
 from waav.cli.config import show
 from waav.cli.exits import USAGE
+from waav.config.load import GIVEN, given_by
 from waav.net.loop import install_reactor
 
 
@@ -23,6 +24,15 @@ def add(commands: Any, config: argparse.ArgumentParser) -> None:
         "--gid, --umask, --chroot, --rundir, --profile and so on; see twistd --help.",
     )
     command.add_argument("--daemon", action="store_true", help="run in the background")
+    command.add_argument(
+        "--host", metavar="ADDRESS", help="address to listen on (default: 0.0.0.0)"
+    )
+    command.add_argument(
+        "--port", metavar="N", help="port to listen on; 0 takes a free one (default: 3001)"
+    )
+    command.add_argument(
+        "--log-level", metavar="LEVEL", help="debug, info, warn or error (default: info)"
+    )
     command.add_argument(
         "--workers",
         metavar="N",
@@ -50,8 +60,8 @@ def twistd_arguments(options: argparse.Namespace) -> list[str]:
         mine.append(f"--config-precedence={options.config_precedence}")
     if options.lenient_config:
         mine.append("--lenient-config")
-    if options.workers is not None:
-        mine.append(f"--workers={options.workers}")
+    said = given_by(lambda name: getattr(options, name.replace("-", "_")))
+    mine += [f"--{name}={said[path]}" for name, path in GIVEN.items() if path in said]
     return [*arguments, *given, "waav", *mine]
 
 

@@ -14,6 +14,7 @@ from twisted.internet.endpoints import serverFromString
 
 from waav.config.layers import Problem
 from waav.errors import BadRequest
+from waav.gateway.http.cors import ANY
 from waav.gateway.settings import WORKERS_MAX
 from waav.links.settings import PRESETS
 from waav.ops.cores import usable_cores
@@ -73,17 +74,17 @@ def _tls(values: Values) -> Findings:
         return
     if values["server.listen"]:
         yield "server.tls.enabled", "has no effect on server.listen; write ssl:... endpoints there"
-    absent = [name for name, path in paths.items() if path is None]
-    for name in absent:
-        yield f"server.tls.{name}", "is needed because server.tls.enabled is true"
-    if absent:
-        return
+    for name, path in paths.items():
+        if path is None:
+            yield f"server.tls.{name}", "is needed because server.tls.enabled is true"
     loaded = {}
     loaders: dict[str, Callable[[bytes], Any]] = {
         "cert_path": lambda pem: crypto.load_certificate(crypto.FILETYPE_PEM, pem),
         "key_path": lambda pem: crypto.load_privatekey(crypto.FILETYPE_PEM, pem, b""),
     }
     for name, read in loaders.items():
+        if paths[name] is None:
+            continue
         try:
             loaded[name] = read(Path(paths[name]).read_bytes())
         except OSError as error:
@@ -129,11 +130,11 @@ def _unusable(folder: Path) -> str | None:
 
 
 def _origins(values: Values) -> Findings:
-    text = values["security.cors_allowed_origins"]
-    if text is None or text == "*":
-        return
-    for origin in filter(None, (part.strip() for part in text.split(","))):
-        if not _is_origin(origin):
+    listed = values["security.cors_allowed_origins"]
+    if ANY in listed and len(listed) > 1:
+        yield "security.cors_allowed_origins", "'*' allows every origin: it must stand alone"
+    for origin in listed:
+        if origin != ANY and not _is_origin(origin):
             yield (
                 "security.cors_allowed_origins",
                 f"{origin!r} is no origin such as https://example.com",

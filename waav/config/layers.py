@@ -6,17 +6,25 @@ means is decided later, for all layers alike, by its ``Option``.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from waav.config.options import Option, closest
+from waav.config.options import Option, closest, elsewhere
 
 OTHER_VARIABLES: Final = frozenset({"WAAV_CONFIG_PRECEDENCE", "WAAV_URL", "WAAV_SCREENSHOTS"})
 """Variables beginning with WAAV_ that are not options of the configuration."""
+
+GIVEN: Final[Mapping[str, str]] = {
+    "host": "server.host",
+    "port": "server.port",
+    "workers": "server.workers",
+    "log-level": "logging.level",
+}
+"""What can be said on the command line, by the name of its option there."""
 
 _NULL = "tag:yaml.org,2002:null"
 
@@ -45,10 +53,12 @@ class Raw:
 
 @dataclass(slots=True)
 class Layer:
-    """One source. ``values`` by option path; ``problems`` found while reading it."""
+    """One source. ``values`` by option path; ``inside``: where the keys of mappings stand; ``problems`` found
+    while reading it."""
 
     name: str
     values: dict[str, Raw] = field(default_factory=dict)
+    inside: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def put(self, path: str, raw: Raw) -> None:
@@ -142,9 +152,8 @@ class _Walk:
         elif path not in self._sections:
             kind = "key" if "." in path else "section"
             names = [*self._known, *self._sections, *self._spellings]
-            problem = Problem(
-                written, f"unknown {kind}{closest(written, names)}", self._where(key), True
-            )
+            hint = elsewhere(path, self._known) or closest(written, names)
+            problem = Problem(written, f"unknown {kind}{hint}", self._where(key), True)
             self._layer.problems.append(problem)
         elif value.tag != _NULL:
             self.section(value, path)
@@ -155,17 +164,18 @@ class _Walk:
             return None if node.tag == _NULL else node.value
         if isinstance(node, yaml.SequenceNode) and self._known[path].kind is tuple:
             return [self._value(item, path) for item in node.value]
-        self._duplicates(node, path)
+        self._inside(node, path)
         return _construct(node)
 
-    def _duplicates(self, node: yaml.Node, path: str) -> None:
+    def _inside(self, node: yaml.Node, path: str) -> None:
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
                 if key.value in seen:
                     self._problem(f"{path}.{key.value}", "stands twice in this section", key)
                 seen.add(key.value)
-                self._duplicates(value, f"{path}.{key.value}")
+                self._layer.inside[f"{path}.{key.value}"] = self._where(key)
+                self._inside(value, f"{path}.{key.value}")
 
     def _problem(self, path: str, message: str, node: yaml.Node) -> None:
         self._layer.problems.append(Problem(path, message, self._where(node)))
@@ -192,7 +202,8 @@ def from_options(given: Mapping[str, str]) -> Layer:
     """What was said on the command line, by option path."""
     layer = Layer("command line")
     for path, text in given.items():
-        layer.put(path, Raw(text, f"command line: --{path.rpartition('.')[2]}"))
+        name = next(name for name, its_path in GIVEN.items() if its_path == path)
+        layer.put(path, Raw(text, f"command line: --{name}"))
     return layer
 
 
@@ -249,7 +260,14 @@ def unknown_variables(variables: Mapping[str, str], known: Mapping[str, Option])
     names |= OTHER_VARIABLES
     for variable in sorted(variables):
         if variable.startswith("WAAV_") and variable not in names:
-            yield f"environment variable {variable} sets nothing{closest(variable, names)}"
+            hint = _without_prefix(variable, names) or closest(variable, names)
+            yield f"environment variable {variable} sets nothing{hint}"
+
+
+def _without_prefix(variable: str, names: Collection[str]) -> str:
+    """Some variables have their traditional names: ``PORT``, not ``WAAV_PORT``."""
+    short = variable.removeprefix("WAAV_")
+    return f" (did you mean {short}?)" if short in names else ""
 
 
 # The .env file.

@@ -6,7 +6,7 @@ reported at once, before anything is opened.
 """
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, Final, get_type_hints
 from waav.cache.settings import CacheSettings
 from waav.config.checks import problems_of
 from waav.config.layers import (
+    GIVEN,
     Layer,
     Problem,
     Raw,
@@ -25,7 +26,7 @@ from waav.config.layers import (
     unknown_variables,
 )
 from waav.config.options import SECTIONS, Option, Wrong, declared, frozen, options
-from waav.errors import BadRequest, ConfigError, MissingCredentials
+from waav.errors import BadRequest, ConfigError, MissingCredentials, SeveralConfigErrors
 from waav.gateway.settings import (
     ConsoleSettings,
     SecuritySettings,
@@ -82,7 +83,7 @@ class Loaded:
 
     Args:
         values: by option path, every one.
-        origins: by option path, the place of each value that is not a default.
+        origins: by option path, the place of each value that is not a default; of mappings also of what is inside.
         notices: for the log: keys that differ between layers, ignored keys and variables. No values.
     """
 
@@ -137,7 +138,19 @@ def load(
     problems += problems_of(values, origins, registry)
     if problems:
         raise ConfigProblems(problems)
+    notices += _useless_defaults(registry, config)
     return Loaded(config, known, values, origins, (*notices, *differing))
+
+
+def _useless_defaults(registry: Registry, config: Config) -> Iterator[str]:
+    """A line for each default provider that cannot be used by whoever brings no key of his own."""
+    for path, name in (
+        ("audio.stt_provider", config.audio.stt_provider),
+        ("audio.tts_provider", config.audio.tts_provider),
+    ):
+        provider = registry.find(name)
+        if lacking := missing(provider, config):
+            yield f"{path}: {provider.name} lacks {', '.join(lacking)}"
 
 
 def _layers(
@@ -182,6 +195,8 @@ def _merge(
         if not found:
             continue
         winner, origins[path], values[path] = found[0]
+        inside = next(layer.inside for layer in layers if layer.name == winner)
+        origins.update({one: where for one, where in inside.items() if one.startswith(f"{path}.")})
         differing += [
             f"{path} has different values: {winner} wins over {name}"
             for name, _, value in found[1:]
@@ -296,16 +311,21 @@ def _let_check(
         return
     try:
         provider.check(account)
-    except ConfigError as error:
-        path = ".".join(filter(None, ["providers", provider.name, error.path]))
-        parent = ".".join(path.split(".")[:3])
-        where = origins.get(path) or origins.get(parent, "")
-        problems.append(Problem(path, error.message, where))
+    except ConfigError as found:
+        for error in found.errors if isinstance(found, SeveralConfigErrors) else (found,):
+            path = ".".join(filter(None, ["providers", provider.name, error.path]))
+            parent = ".".join(path.split(".")[:3])
+            where = origins.get(path) or origins.get(parent, "")
+            problems.append(Problem(path, error.message, where))
 
 
-def given_by(workers: str | None) -> dict[str, str]:
-    """What the command line says, by option path."""
-    return {} if workers is None else {"server.workers": workers}
+def given_by(said: Callable[[str], str | None]) -> dict[str, str]:
+    """What the command line says, by option path.
+
+    Args:
+        said: the text behind an option of ``GIVEN``; None where it is not there.
+    """
+    return {path: text for name, path in GIVEN.items() if (text := said(name)) is not None}
 
 
 def packed(loaded: Loaded) -> bytes:

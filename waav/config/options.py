@@ -280,6 +280,13 @@ def of_provider(provider: Provider) -> Iterator[Option]:
     )
 
 
+def elsewhere(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean section.X?)`` for a key that stands in the wrong section, or in none; or nothing."""
+    key = name.rpartition(".")[2]
+    places = [path for path in known if path.rpartition(".")[2] == key]
+    return f" (did you mean {' or '.join(places)}?)" if 0 < len(places) <= 3 else ""
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """`` (did you mean X?)`` for the known name most like ``name``, or nothing."""
     best = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -46,7 +46,8 @@ def masked(value: Any) -> Any:
 
 SAMPLE_HEAD: Final = """\
 # Every option of WaaV with its default and, in brackets, its unit and its environment variable.
-# Written by "waav config sample"; loading this file changes nothing. Keep your own as config.yaml.
+# Written by "waav config sample"; as it is it changes nothing: take the "# " away from what you want to change. Keep
+# your own as config.yaml.
 #
 # A value comes from this file, else from the process environment, else from .env, else it is the default
 # (--config-precedence env puts the environment first). A blank value means "not set". A secret may also
@@ -67,7 +68,7 @@ def sample(registry: Registry) -> str:
         open_sections = parents
         indent = "  " * len(parents)
         lines.append(f"{indent}# {option.doc}{_facts(option)}")
-        lines.append(f"{indent}{key}:{_yaml_value(option.default)}")
+        lines.append(f"{indent}# {key}:{_yaml_value(option.default)}")
     return "\n".join(lines) + "\n"
 
 
@@ -118,7 +119,7 @@ A value comes from the first of these that has it:
 4. the built-in default.
 
 With `--config-precedence env`, or `WAAV_CONFIG_PRECEDENCE=env`, the environment comes before the YAML file;
-`.env` stays third. `--workers` on the command line comes before all of them. Where two sources disagree, a line at
+`.env` stays third. `--host`, `--port`, `--workers` and `--log-level` on the command line come before all of them. Where two sources disagree, a line at
 start-up names the option and the winner.
 
 - A blank value means "not set" and falls through to the next source. Lists are replaced as a whole.

@@ -62,9 +62,9 @@ class ServerSettings:
 class SecuritySettings:
     """YAML section ``security``: who may ask how often."""
 
-    cors_allowed_origins: str | None = setting(
-        None,
-        '"*", or a comma list of origins; not set: same origin only.',
+    cors_allowed_origins: tuple[str, ...] = setting(
+        doc='Origins whose pages may use the gateway besides its own, a list; "*": those of any.',
+        factory=tuple,
         env="CORS_ALLOWED_ORIGINS",
     )
     rate_limit_requests_per_second: int = setting(

@@ -118,7 +118,7 @@ class Listener(Service):
             failure.trap(CannotListenError)
             error = getattr(failure.value, "socketError", failure.value)
             reason = getattr(error, "strerror", None) or error
-            line = f"cannot listen on {self._where}: {reason}"
+            line = f"cannot listen on {self._where}: {reason}{CHOOSE if self._is_chosen else ''}"
             self._log.critical("{line}", line=line)
             # Not sys.stderr: twistd has made that part of the log.
             print(f"waav: {line}", file=sys.__stderr__)

@@ -4,9 +4,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from waav.errors import BadRequest, ConfigError
+from waav.errors import BadRequest, ConfigError, check_all
 
 Read = Callable[[Any], Any]
 """Gives the checked value, or raises ValueError with what it must be: "must be true or false"."""
@@ -142,20 +143,26 @@ def read(
 
 
 def check(provider: str, known: Iterable[VendorOption], operators: Mapping[str, Any]) -> None:
-    """Refuse an operator's unknown or wrong option at start.
+    """Refuse an operator's unknown and wrong options at start, all of them together.
 
     Raises:
-        ConfigError: with the path of the option.
+        ConfigError: with the path of the option; ``SeveralConfigErrors`` if there are more.
     """
     options = tuple(known)
-    names = {option.name for option in options}
-    for name, value in operators.items():
-        if name not in names:
-            listed = ", ".join(sorted(names))
-            raise ConfigError(
-                f"{provider}: unknown option {name!r}. Options: {listed}", f"options.{name}"
-            )
-        read(provider, options, {}, {name: value})
+    check_all(
+        *(partial(_check_one, provider, options, {name: operators[name]}) for name in operators)
+    )
+
+
+def _check_one(
+    provider: str, options: tuple[VendorOption, ...], operators: Mapping[str, Any]
+) -> None:
+    for name in operators.keys() - {option.name for option in options}:
+        listed = ", ".join(sorted(option.name for option in options))
+        raise ConfigError(
+            f"{provider}: unknown option {name!r}. Options: {listed}", f"options.{name}"
+        )
+    read(provider, options, {}, operators)
 
 
 def described(*groups: Iterable[VendorOption]) -> dict[str, str]:

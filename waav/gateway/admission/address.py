@@ -44,6 +44,16 @@ class Addresses:
                 return str(self._right_most(entries(lines), address))
         return str(address)
 
+    def asked_host(self, peer: str | None, headers: Headers) -> str | None:
+        """The address that a caller asked for: ``Host``, or what a trusted proxy says it was before him."""
+        address = parse(peer or "")
+        if address is None or self._is_trusted(address):
+            forwarded = headers.getRawHeaders("x-forwarded-host")
+            if forwarded:
+                return forwarded[-1].rpartition(",")[2].strip()
+        asked = headers.getRawHeaders("host")
+        return asked[-1].strip() if asked else None
+
     def _right_most(self, entries: Iterator[str], proxy: Address) -> Address:
         nearest = proxy
         for text in entries:

@@ -81,7 +81,7 @@ class Door:
             return text_answer(request, 426, "Only WebSocket version 13 is spoken here")
         if not request.getHeader("sec-websocket-key"):
             return text_answer(request, 400, "Sec-WebSocket-Key header is missing")
-        if not self._cors.may_upgrade(request.getHeader("origin")):
+        if not self._cors.may_upgrade(request.getHeader("origin"), request.asked_host):
             return text_answer(request, 403, "Origin not allowed")
         if not self._factory.calls.is_open:
             self._refused["shutdown"] += 1

@@ -41,6 +41,12 @@ class GatewayRequest(Request):
         peer = getattr(self.client, "host", None)
         return str(self._gateway.addresses.client(peer, self.requestHeaders))
 
+    @property
+    def asked_host(self) -> str | None:
+        """The address that the caller asked for, as he knows it."""
+        peer = getattr(self.client, "host", None)
+        return self._gateway.addresses.asked_host(peer, self.requestHeaders)  # type: ignore[no-any-return]
+
     def handleContentChunk(self, data: bytes) -> None:
         self._size_bytes += len(data)
         if self._size_bytes <= self._gateway.max_body_bytes:

@@ -1,5 +1,6 @@
 """Where Deepgram is, and how it is told who asks."""
 
+from waav.errors import check_all
 from waav.providers.deepgram.options import OPERATORS
 from waav.speech import vendor_options
 from waav.speech.account import api_key, base_address
@@ -17,5 +18,7 @@ def authorization(account: Account) -> dict[str, str]:
 
 def check(account: Account) -> None:
     """Refuse wrong operator settings at start."""
-    vendor_options.check("deepgram", OPERATORS, account.options)
-    base_address(account, HOST)
+    check_all(
+        lambda: vendor_options.check("deepgram", OPERATORS, account.options),
+        lambda: base_address(account, HOST),
+    )

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from waav.errors import check_all
 from waav.providers.openai.options import LISTEN_OPTIONS, SPEAK_OPTIONS
 from waav.speech import vendor_options
 from waav.speech.account import api_key, base_address
@@ -31,5 +32,7 @@ def is_openai(address: str) -> bool:
 
 def check(account: Account) -> None:
     """Refuse wrong operator settings at start."""
-    vendor_options.check("openai", (*LISTEN_OPTIONS, *SPEAK_OPTIONS), account.options)
-    base_address(account, HOST)
+    check_all(
+        lambda: vendor_options.check("openai", (*LISTEN_OPTIONS, *SPEAK_OPTIONS), account.options),
+        lambda: base_address(account, HOST),
+    )
