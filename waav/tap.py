@@ -26,6 +26,7 @@ from waav.ops.logs import LineObserver
 from waav.registry import Registry
 from waav.service.build import begin
 from waav.service.parts import Gateway
+from waav.service.probe import refuse_taken_ports
 
 _observer: Callable[[], ILogObserver] | None = None
 
@@ -128,4 +129,8 @@ def makeService(options: Options) -> Gateway:
     from twisted.internet import reactor as running
 
     reactor: Any = running
-    return begin(reactor, options.loaded, options.registry)
+    refuse_taken_ports(options.loaded.config)
+    gateway = begin(reactor, options.loaded, options.registry)
+    twistd = options.parent
+    gateway.is_daemon = twistd is not None and not twistd.get("nodaemon")
+    return gateway

@@ -1,5 +1,6 @@
 """The command ``waav`` as people use it: exit codes, messages, a gateway at the other end."""
 
+import argparse
 import hashlib
 import io
 import json
@@ -27,6 +28,7 @@ from waav.cli.init import initialise
 from waav.cli.listen import ListenJob, Screen, listen, raw_format
 from waav.cli.main import main
 from waav.cli.say import say
+from waav.cli.serve import twistd_arguments
 from waav.cli.voices import voices
 from waav.config.load import Config
 from waav.errors import BadRequest
@@ -100,6 +102,53 @@ class ConfigCommandTests(SynchronousTestCase):
         code, out, err = self.main("config", "check", "-c", self.config("a: 1\nserver: {port: x}"))
         self.assertEqual((code, out, len(err.splitlines())), (1, "", 2))
         self.assertNotIn("Traceback", err)
+
+    def test_the_command_line_wins(self) -> None:
+        """--host, --port, --workers and --log-level of serve come before file and environment, and say so."""
+        path = self.config("server: {port: 4000, host: 10.0.0.1}\nlogging: {level: warn}")
+        code, out, _ = self.main(
+            *("serve", "--check-config", "-c", path),
+            *("--host", "127.0.0.1", "--port", "4001", "--workers", "2", "--log-level", "debug"),
+        )
+        self.assertEqual(code, 0)
+        for line in (
+            'server.host = "127.0.0.1"  [command line: --host]',
+            "server.port = 4001  [command line: --port]",
+            'server.workers = "2"  [command line: --workers]',
+            'logging.level = "debug"  [command line: --log-level]',
+        ):
+            self.assertIn(line, out)
+        code, _, err = self.main("serve", "--check-config", "--port", "x")
+        self.assertEqual(code, 1)
+        self.assertIn("server.port: must be a whole number, is 'x' [command line: --port]", err)
+
+    def test_serve_hands_them_on(self) -> None:
+        """What serve was told reaches twistd's own options."""
+        options = argparse.Namespace(
+            rest=[],
+            daemon=False,
+            env_file=".env",
+            config=None,
+            workers=None,
+            config_precedence=None,
+            lenient_config=False,
+            host="::1",
+            port="0",
+            log_level="warn",
+        )
+        given = twistd_arguments(options)
+        self.assertEqual(
+            [one for one in given if one.startswith(("--host", "--port", "--log-", "--work"))],
+            ["--host=::1", "--port=0", "--log-level=warn"],
+        )
+
+    def test_a_default_without_its_key(self) -> None:
+        """check warns of a default provider that lacks its key, and still says that it can be used."""
+        code, out, err = self.main(
+            "config", "check", "-c", self.config("audio: {stt_provider: openai}")
+        )
+        self.assertEqual((code, out), (0, "the configuration can be used\n"))
+        self.assertIn("audio.stt_provider: openai lacks providers.openai.api_key", err)
 
     def test_check_of_a_required_model(self) -> None:
         """check says that the gateway could not start without its required turn model; init does not mind."""

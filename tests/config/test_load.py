@@ -16,7 +16,7 @@ from tests.certificates import write_pair
 from waav.config.load import Config, ConfigProblems, Loaded, accounts, load, missing
 from waav.config.options import SECTIONS, Option, Wrong, declared, options
 from waav.config.text import shown
-from waav.errors import ConfigError, MissingCredentials
+from waav.errors import ConfigError, MissingCredentials, check_all
 from waav.registry import Registry
 from waav.secret import Secret
 from waav.speech.provider import Account, Credential, Provider
@@ -28,8 +28,11 @@ def nothing(settings: object, account: Account) -> Dialogue:
 
 
 def no_colours(account: Account) -> None:
-    if "colour" in account.options:
-        raise ConfigError("there are no colours", "options.colour")
+    def check(name: str) -> None:
+        if name in account.options:
+            raise ConfigError(f"there are no {name}s", f"options.{name}")
+
+    check_all(lambda: check("colour"), lambda: check("taste"))
 
 
 ACME = Provider(
@@ -371,10 +374,18 @@ class ValueTests(ConfigCase):
                 self.assertIn(text, self.refused("server.listen", env={"WAAV_LISTEN": text}))
 
     def test_origins(self) -> None:
-        """Each allowed origin is an origin or the star (F-045, S-CFG-31)."""
-        for text in ("*", "https://a.test", "https://a.test, http://localhost:3000"):
+        """Each allowed origin is an origin or the star, in a comma list or a YAML list (F-045, S-CFG-31)."""
+        for text, listed in (
+            ("*", ("*",)),
+            ("https://a.test", ("https://a.test",)),
+            ("https://a.test, http://localhost:3000", ("https://a.test", "http://localhost:3000")),
+        ):
             origins = self.load(env={"CORS_ALLOWED_ORIGINS": text}).config.security
-            self.assertEqual(origins.cors_allowed_origins, text)
+            self.assertEqual(origins.cors_allowed_origins, listed)
+            quoted = ", ".join(f'"{one}"' for one in listed)
+            for yaml in (f'"{text}"', f"[{quoted}]"):
+                found = self.load(f"security: {{cors_allowed_origins: {yaml}}}").config.security
+                self.assertEqual(found.cors_allowed_origins, listed)
         for text in ("a.test", "https://a.test/path", "https://a.test, *", "https://", "null"):
             self.refused("security.cors_allowed_origins", env={"CORS_ALLOWED_ORIGINS": text})
 
@@ -461,6 +472,14 @@ class TLSTests(ConfigCase):
         self.refused("server.tls.cert_path", self.tls(key, key))
         self.assertIn("not the key of", self.refused("server.tls.key_path", self.tls(cert, other)))
 
+    def test_all_that_is_wrong_with_files(self) -> None:
+        """A certificate that is not there is told also when the path of the key is missing, and the other way round."""
+        for given, absent in (("cert_path", "key_path"), ("key_path", "cert_path")):
+            found = self.problems(f"server: {{tls: {{enabled: true, {given}: /nowhere}}}}")
+            self.assertEqual(len(found), 2, found)
+            self.assertTrue(found[0].startswith(f"server.tls.{absent}: is needed"), found)
+            self.assertTrue(found[1].startswith(f"server.tls.{given}: cannot read /nowhere"), found)
+
 
 class UnknownKeyTests(ConfigCase):
     def test_everything_wrong_is_told_at_once(self) -> None:
@@ -489,6 +508,18 @@ class UnknownKeyTests(ConfigCase):
         self.assertIn("waav.yaml line 2]", found[0])
         self.assertIn("did you mean server.tls.enabled?", found[1])
         self.assertIn("did you mean server?", found[2])
+
+    def test_keys_in_the_wrong_place(self) -> None:
+        """A key that exists in another section is told where it belongs."""
+        for yaml, hint in (
+            ("port: 4000", "server.port"),
+            ("security: {port: 4000}", "server.port"),
+            ("server: {cors_allowed_origins: x}", "security.cors_allowed_origins"),
+            ("idle_s: 3", "links.idle_s or websocket.idle_s"),
+        ):
+            (told,) = self.problems(yaml)
+            options_named = told.partition("did you mean ")[2].partition("?")[0]
+            self.assertEqual(set(options_named.split(" or ")), set(hint.split(" or ")), told)
 
     def test_lenient(self) -> None:
         """--lenient-config turns unknown keys into warnings, and nothing else (S-CFG-07)."""
@@ -527,6 +558,12 @@ class UnknownKeyTests(ConfigCase):
         loaded = self.load(env={"WAAV_LOG_LEVL": "debug", "WAAV_URL": "x", "PATH": "/bin"})
         (told,) = loaded.notices
         self.assertIn("WAAV_LOG_LEVL sets nothing (did you mean WAAV_LOG_LEVEL?)", told)
+
+    def test_variables_with_a_prefix_too_many(self) -> None:
+        """Variables that have their traditional names are found by whoever puts WAAV_ before them."""
+        for name in ("PORT", "HOST", "ACME_API_KEY", "CORS_ALLOWED_ORIGINS"):
+            (told,) = self.load(env={f"WAAV_{name}": "x"}).notices
+            self.assertIn(f"WAAV_{name} sets nothing (did you mean {name}?)", told)
 
 
 class ProviderTests(ConfigCase):
@@ -591,6 +628,44 @@ class ProviderTests(ConfigCase):
         )
         self.assertIn("there are no colours", told)
         self.assertIn("line 1]", told)
+
+    def test_all_that_a_provider_says(self) -> None:
+        """Each wrong option of a provider is told, with the line on which it stands itself."""
+        found = self.problems(
+            """\
+            providers:
+              acme:
+                options:
+                  tone: 1
+                  taste: sweet
+                  colour: red
+            """
+        )
+        self.assertEqual(len(found), 2)
+        self.assertRegex(
+            found[0], r"^providers.acme.options.colour: there are no colours \[.*line 6\]$"
+        )
+        self.assertRegex(
+            found[1], r"^providers.acme.options.taste: there are no tastes \[.*line 5\]$"
+        )
+
+    def test_from_the_environment(self) -> None:
+        """Where options come from a variable, the variable is the place."""
+        told = self.refused(
+            "providers.acme.options.taste",
+            env={"WAAV_PROVIDERS_ACME_OPTIONS": '{"taste": "sweet"}'},
+        )
+        self.assertIn("environment: WAAV_PROVIDERS_ACME_OPTIONS", told)
+
+    def test_a_default_that_has_no_key(self) -> None:
+        """A default provider without its credentials is a warning that names both settings, not an error."""
+        loaded = self.load("audio: {stt_provider: acme, tts_provider: local}")
+        self.assertEqual(
+            [one for one in loaded.notices if "audio." in one],
+            ["audio.stt_provider: acme lacks providers.acme.api_key"],
+        )
+        loaded = self.load("audio: {stt_provider: acme}", {"ACME_API_KEY": "k"})
+        self.assertEqual(loaded.notices, ())
 
     def test_endpoints_are_addresses(self) -> None:
         """An endpoint is an http or ws address."""

@@ -33,10 +33,30 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual(loaded.values, plain.values)
         self.assertEqual(loaded.config, plain.config)
 
+    def test_it_stands_in_the_way_of_nothing(self) -> None:
+        """With the sample as it is, the environment still says what is to be: nothing in it is set."""
+        environ = {"PORT": "4001", "CORS_ALLOWED_ORIGINS": "https://a.test", "OPENAI_API_KEY": "k"}
+        loaded = load(REGISTRY, ETC / "waav.yaml", environ=environ)
+        self.assertEqual(loaded.config.server.port, 4001)
+        self.assertEqual(loaded.values, load(REGISTRY, environ=environ).values)
+        self.assertEqual(loaded.notices, load(REGISTRY, environ=environ).notices)
+
+    def test_taking_the_marks_away(self) -> None:
+        """Without the mark in front of each value it is YAML that says what the defaults are."""
+        loaded = load(REGISTRY, self.unmarked())
+        self.assertEqual(loaded.values, load(REGISTRY).values)
+
+    def unmarked(self) -> Path:
+        """The sample as a file in which everything counts."""
+        path = Path(self.mktemp())
+        text = (ETC / "waav.yaml").read_text()
+        path.write_text(re.sub(r"^( *)# ([\w.]+:)", r"\1\2", text, flags=re.MULTILINE))
+        return path
+
     def test_every_option_is_in_it(self) -> None:
         """Every option stands in the sample with its variable and its unit (F-001, F-002, F-027)."""
         text = (ETC / "waav.yaml").read_text()
-        tree = yaml.safe_load(text)
+        tree = yaml.safe_load(self.unmarked().read_text())
         for path, option in options(REGISTRY).items():
             node = tree
             for key in path.split("."):

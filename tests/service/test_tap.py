@@ -44,7 +44,7 @@ from waav.ops.logs import LineObserver
 from waav.ops.settings import LogSettings
 from waav.registry import Registry
 from waav.service.build import announce, build, timers
-from waav.service.parts import Gateway, Listener, Models, Outside, Sessions, endpoints
+from waav.service.parts import Gateway, Listener, Models, Outside, Sessions, endpoints, open_to_all
 from waav.session.world import World
 from waav.speech.provider import Account
 from waav.speech.wire import Local, Opening
@@ -341,6 +341,51 @@ class AnnounceTests(SynchronousTestCase):
         self.assertIn("providers that can be used: deepgram, local", text)
         self.assertIn("provider openai lacks credentials: providers.openai.api_key", text)
         self.assertNotIn("topsecret", text)
+
+
+class OpenTests(SynchronousTestCase):
+    """Who can reach a gateway that asks nobody who he is."""
+
+    def test_all_addresses(self) -> None:
+        """One warning names the address and the two settings that change it."""
+        for settings in (
+            ServerSettings(),
+            ServerSettings(host="::"),
+            ServerSettings(host="192.0.2.7"),
+            ServerSettings(listen=("tcp:8080",)),
+            ServerSettings(listen=("tcp:8080:interface=192.0.2.7",)),
+            ServerSettings(listen=("unix:/run/w.sock", "ssl:443:privateKey=k.pem")),
+        ):
+            warning = open_to_all(settings)
+            assert warning is not None, settings
+            self.assertIn("server.host: 127.0.0.1", warning)
+            self.assertIn("server.listen: [unix:", warning)
+            self.assertNotIn("\n", warning)
+
+    def test_this_machine_only(self) -> None:
+        """Nothing is said of addresses that only this machine has, and of sockets that somebody handed over."""
+        for settings in (
+            ServerSettings(host="127.0.0.1"),
+            ServerSettings(host="::1"),
+            ServerSettings(host="localhost"),
+            ServerSettings(listen=("tcp:8080:interface=127.0.0.1", "tcp6:8080:interface=\\:\\:1")),
+            ServerSettings(listen=("tcp:8080:interface=localhost", "unix:/run/w.sock")),
+            ServerSettings(listen=("systemd:domain=INET:index=0",)),
+        ):
+            self.assertIsNone(open_to_all(settings), settings)
+
+    def test_it_is_logged_once(self) -> None:
+        """The warning is a line of the log at start."""
+        out = io.StringIO()
+        observer = LineObserver(out)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        announce(loaded(self), Registry.discover())
+        lines = [line for line in out.getvalue().splitlines() if "no authentication" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertIn("warn", lines[0])
+        announce(loaded(self, HOST="127.0.0.1"), Registry.discover())
+        self.assertEqual(out.getvalue().count("no authentication"), 1)
 
 
 class Workers:

@@ -8,7 +8,8 @@ from twisted.python import usage
 
 from waav.cli.config import show
 from waav.cli.exits import USAGE
-from waav.config.load import GIVEN, given_by
+from waav.config.layers import GIVEN
+from waav.config.load import given_by
 from waav.net.loop import install_reactor
 
 

@@ -30,7 +30,7 @@ from waav.net.children import hear_of_children
 from waav.ops.garbage import Settled
 from waav.ops.metrics import shared_folder
 from waav.registry import Registry
-from waav.service.parts import Gateway, Listener, Models, Outside, Sessions, endpoints
+from waav.service.parts import Gateway, Listener, Models, Outside, Sessions, endpoints, open_to_all
 from waav.service.share import WorkerShare
 from waav.service.supervisor import supervise
 from waav.service.watchers import Watchers
@@ -180,6 +180,8 @@ def timers(store: Store, sweep_s: float, clock: Any) -> MultiService:
 def announce(loaded: Loaded, registry: Registry) -> None:
     """Log what an operator should know at start: which providers can be used, and why others cannot."""
     for notice in loaded.notices:
+        _log.warn("{notice}", notice=notice)
+    if notice := open_to_all(loaded.config.server):
         _log.warn("{notice}", notice=notice)
     usable = [one.name for one in registry.providers if not missing(one, loaded.config)]
     _log.info("providers that can be used: {names}", names=", ".join(usable) or "none")

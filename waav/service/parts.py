@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -49,6 +50,8 @@ SLOW: Final = (
     "Without --reactor, twistd waav chooses one that has"
 )
 
+CHOOSE: Final = "; another one is chosen with --port, server.port or PORT"
+
 CLEAN_UP_S: Final = 10.0
 """How long connections may take to go after the drain; they normally take no time at all."""
 
@@ -56,10 +59,26 @@ CLEAN_UP_S: Final = 10.0
 _log = Logger()
 
 
+class CannotServe(Exception):
+    """Told to twistd by a daemon that cannot begin; it shows it and removes the pid file."""
+
+
 class Gateway(MultiService):
     """The root. Its parts start in order and stop in the opposite order, each after the last has stopped."""
 
     _log = Logger()
+
+    is_daemon = False
+    """Whether twistd waits for word of the daemon that this process has become: an exit would leave it waiting."""
+
+    def privilegedStartService(self) -> None:
+        """Open what needs the rights that the process gives up next."""
+        try:
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+        except SystemExit as error:
+            if self.is_daemon:
+                raise CannotServe(f"exit code {error.code}: the log says why") from error
+            raise
 
     def stopService(self) -> Deferred[None]:
         """Stop everything. One part that fails does not keep the others from stopping."""
@@ -118,7 +137,9 @@ class Listener(Service):
             failure.trap(CannotListenError)
             error = getattr(failure.value, "socketError", failure.value)
             reason = getattr(error, "strerror", None) or error
-            line = f"cannot listen on {self._where}: {reason}{CHOOSE if self._is_chosen else ''}"
+            line = (
+                f"cannot listen on {self._where}: {reason}{CHOOSE if self._is_console_on else ''}"
+            )
             self._log.critical("{line}", line=line)
             # Not sys.stderr: twistd has made that part of the log.
             print(f"waav: {line}", file=sys.__stderr__)
@@ -362,11 +383,45 @@ class Models(Service):
 # Where to listen.
 
 
+def open_to_all(server: ServerSettings) -> str | None:
+    """A warning, if others than this machine's own programs can reach a gateway that asks nobody who he is."""
+    if server.listen:
+        where = [text for text in server.listen if not _is_local(text)]
+    else:
+        host, _ = addresses(server.host, server.port)
+        where = [] if ip_address(host).is_loopback else [host]
+    if not where:
+        return None
+    return (
+        f"whoever reaches {', '.join(where)} may use this gateway: there is no authentication yet. "
+        "server.host: 127.0.0.1 (or --host) keeps it to this machine; "
+        "server.listen: [unix:/run/waav.sock] keeps it behind a proxy that asks"
+    )
+
+
+def _is_local(endpoint: str) -> bool:
+    """Whether a Twisted endpoint string can only be reached from this machine."""
+    kind, _, rest = endpoint.partition(":")
+    if kind in ("unix", "systemd", "fd", "stdio"):
+        return True  # what was handed to us somebody else has opened, on purpose
+    interface = re.search(r"(?:^|:)interface=((?:\\.|[^:])*)", rest)
+    try:
+        return interface is not None and ip_address(interface[1].replace("\\", "")).is_loopback
+    except ValueError:
+        return interface is not None and interface[1] == "localhost"
+
+
 def endpoints(reactor: Any, server: ServerSettings) -> Iterator[tuple[IStreamServerEndpoint, str]]:
     """The endpoints to listen on, each with its address as people write it."""
     if loop_of(reactor) is None:
         _log.warn("{what}", what=SLOW)
-    reactor = native(reactor)
+    yield from listening_at(native(reactor), server)
+
+
+def listening_at(
+    reactor: Any, server: ServerSettings
+) -> Iterator[tuple[IStreamServerEndpoint, str]]:
+    """The same endpoints, on that very reactor."""
     for text in server.listen:
         yield serverFromString(reactor, text), text
     if server.listen:

@@ -105,7 +105,7 @@ class Worker:
         beats.clock = self._reactor
         beats.setServiceParent(gateway)
         share.board.join()
-        gateway.privilegedStartService()  # type: ignore[no-untyped-call]
+        gateway.privilegedStartService()
         gateway.startService()  # type: ignore[no-untyped-call]
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop, gateway, share)
         self._told.ready()

@@ -138,7 +138,7 @@ class DoorTests(SynchronousTestCase):
 
     def test_origin(self) -> None:
         """With a list of origins, only their pages and programs get in (S-CFG-39)."""
-        gateway = self.gateway(cors_allowed_origins=PAGE)
+        gateway = self.gateway(cors_allowed_origins=(PAGE,))
         for headers, status in (
             ({}, 101),
             ({"Origin": PAGE}, 101),
@@ -152,14 +152,31 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual(gateway.slots.total, 0)
 
     def test_any_origin(self) -> None:
-        """Without a list every page may (S-CFG-39)."""
-        for allowed in (None, "*"):
-            client, answer = self.knock(
-                self.gateway(cors_allowed_origins=allowed),
-                {**UPGRADE, "Origin": "https://evil.example"},
-            )
+        """Every page may only where the operator says so: a list of "*" (S-CFG-39)."""
+        for allowed, status in (((), 403), (("*",), 101)):
+            gateway = self.gateway(cors_allowed_origins=allowed)
+            client, answer = self.knock(gateway, {**UPGRADE, "Origin": "https://evil.example"})
+            self.assertEqual(answer.status, status)
+            if status == 101:
+                self.leave(client)
+
+    def test_the_console_is_at_home(self) -> None:
+        """The gateway's own pages get a call, also where other origins are listed."""
+        for allowed in ((), (PAGE,)):
+            gateway = self.gateway(cors_allowed_origins=allowed)
+            headers = {**UPGRADE, "Host": "gw.example:3001", "Origin": "http://gw.example:3001"}
+            client, answer = self.knock(gateway, headers)
             self.assertEqual(answer.status, 101)
             self.leave(client)
+
+    def test_behind_a_proxy(self) -> None:
+        """The name by which callers know the gateway is believed of a trusted proxy, and of nobody else."""
+        asked = {**UPGRADE, "X-Forwarded-Host": "gw.example", "Origin": "https://gw.example"}
+        for trusted, status in ((("10.0.0.0/8", "127.0.0.1", "192.0.2.0/24"), 101), ((), 403)):
+            client, answer = self.knock(self.gateway(trusted_proxies=trusted), asked)
+            self.assertEqual(answer.status, status)
+            if status == 101:
+                self.leave(client)
 
     def test_limit_in_all(self) -> None:
         """Of ten times too many callers exactly the limit get in; the rest read why not (S-LIM-01, SRV-01, D-71)."""
@@ -199,7 +216,7 @@ class DoorTests(SynchronousTestCase):
 
     def test_refused_upgrades_keep_nothing(self) -> None:
         """A thousand refused upgrades leave the counters at zero (X-03, D-72, S-LIM-03)."""
-        gateway = self.gateway(cors_allowed_origins=PAGE)
+        gateway = self.gateway(cors_allowed_origins=(PAGE,))
         for n in range(1000):
             headers = (
                 without("Sec-WebSocket-Key")

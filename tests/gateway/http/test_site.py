@@ -132,7 +132,7 @@ class CorsOrderTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = Gateway(
-            security=SecuritySettings(cors_allowed_origins=PAGE, rate_limit_burst_size=1)
+            security=SecuritySettings(cors_allowed_origins=(PAGE,), rate_limit_burst_size=1)
         )
         self.client = self.gateway.client()
 
