@@ -181,8 +181,8 @@ def announce(loaded: Loaded, registry: Registry) -> None:
     """Log what an operator should know at start: which providers can be used, and why others cannot."""
     for notice in loaded.notices:
         _log.warn("{notice}", notice=notice)
-    if notice := open_to_all(loaded.config.server):
-        _log.warn("{notice}", notice=notice)
+    if warned := open_to_all(loaded.config.server):
+        _log.warn("{notice}", notice=warned)
     usable = [one.name for one in registry.providers if not missing(one, loaded.config)]
     _log.info("providers that can be used: {names}", names=", ".join(usable) or "none")
     for provider in registry.providers:
