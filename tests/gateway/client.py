@@ -52,10 +52,13 @@ class Client(WebSocketClientProtocol):
             self.sendMessage(json.dumps(message).encode())
 
 
-async def connect(port: int, *, is_secure: bool = False) -> Client:
-    """A client that is connected to ``/ws`` on this port. Over TLS it believes any certificate."""
+async def connect(
+    port: int, path: str = "/ws", *, is_secure: bool = False, **headers: str
+) -> Client:
+    """A client that is connected to ``path`` on this port. Over TLS it believes any certificate."""
     scheme = "wss" if is_secure else "ws"
-    factory = WebSocketClientFactory(f"{scheme}://127.0.0.1:{port}/ws", reactor=reactor)
+    url = f"{scheme}://127.0.0.1:{port}{path}"
+    factory = WebSocketClientFactory(url, headers=headers, reactor=reactor)
     factory.protocol = Client
     factory.opened = Deferred()
     factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0)

@@ -32,7 +32,7 @@ class ParseTests(SynchronousTestCase):
     """The four fields of a ``tts_config``."""
 
     def test_vocabulary(self) -> None:
-        """All 22 emotions and 15 styles are accepted in any case (F-213, EMO-02)."""
+        """All 22 emotions and 15 styles are accepted in any case (F-213)."""
         self.assertEqual((len(EMOTIONS), len(STYLES)), (22, 15))
         for name in EMOTIONS:
             self.assertEqual(parse_emotion({"emotion": name.upper()}), Emotion(emotion=name))
@@ -137,7 +137,7 @@ class PhraseTests(SynchronousTestCase):
     """Vendors that are told in words."""
 
     def test_every_word(self) -> None:
-        """Every emotion and style changes the words, except plain ones (EMO-02)."""
+        """Every emotion and style changes the words, except plain ones."""
         for name in EMOTIONS:
             self.assertEqual(bool(phrase(Emotion(emotion=name))), name != "neutral", name)
         for name in STYLES:
