@@ -26,12 +26,16 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def wheel(content: bytes = CONTENT, member: str = "tiny_model/data/tiny.onnx") -> bytes:
+def wheel(
+    content: bytes = CONTENT,
+    member: str = "tiny_model/data/tiny.onnx",
+    packing: int = zipfile.ZIP_STORED,
+) -> bytes:
     """A wheel with one model and one thing nobody wants."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
         made.writestr(zipfile.ZipInfo("tiny_model/__init__.py"), b"raise ImportError")
-        made.writestr(zipfile.ZipInfo(member), content)
+        made.writestr(zipfile.ZipInfo(member), content, packing)
     return out.getvalue()
 
 
@@ -54,6 +58,7 @@ class Index:
         files: by path.
         redirects: from path to address.
         breaks_after: bytes of a file after which the connection is closed, once.
+        announced: length that the server announces for a file, whatever it has; 0: it announces none.
         requests: path, Range and Authorization of each request.
     """
 
@@ -63,6 +68,7 @@ class Index:
         self.is_json = False
         self.has_ranges = True
         self.breaks_after: int | None = None
+        self.announced: int | None = None
         self.requests: list[tuple[str, str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -121,7 +127,11 @@ class Index:
             def answer(self, status: int, content_type: str, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
+                length: int | None = len(body)
+                if content_type == "application/zip" and outer.announced is not None:
+                    length, self.close_connection = outer.announced, True
+                if length or not body:
+                    self.send_header("Content-Length", str(length))
                 self.end_headers()
                 size, outer.breaks_after = outer.breaks_after, None
                 if size is not None and content_type == "application/zip":
@@ -267,9 +277,33 @@ class FetchTests(WithIndex):
         self.assertIn("cannot fetch", self.refusal(self.fetch))
 
     def test_too_large(self) -> None:
-        """A server that sends more than the limit is cut off, and nothing of it stays. (S-TURN-03)"""
-        self.patch(fetch, "SIZE_LIMIT", 10000)
-        self.assertIn("MiB", self.refusal(self.fetch))
+        """A server that announces more than 500 MiB is not listened to, and nothing of it stays. (S-TURN-03)"""
+        self.index.announced = 500 * 1024 * 1024 + 1
+        self.assertIn("more than 500 MiB", self.refusal(self.fetch))
+        self.assertEqual(self.left(), [])
+        self.index.announced -= 1
+        self.assertIn("the connection ended after", self.refusal(self.fetch))
+
+    def test_endless(self) -> None:
+        """A server that announces nothing is cut off once it has sent more than the limit. (S-TURN-03)"""
+        self.patch(fetch, "SIZE_LIMIT", 70_000)
+        self.index.announced = 0
+        heard: list[tuple[int, int | None]] = []
+        self.refusal(
+            lambda: fetch.fetch(
+                tiny(), self.folder, self.index.url, progress=lambda *x: heard.append(x)
+            )
+        )
+        self.assertEqual(self.left(), [])
+        self.assertEqual(len(heard), 2, "two blocks of 64 KiB are more than the limit")
+
+    def test_packed_too_tightly(self) -> None:
+        """A small wheel with a model that unpacks to more than the limit does not fill the disk. (S-TURN-03)"""
+        self.patch(fetch, "SIZE_LIMIT", len(CONTENT) - 1)
+        bomb = wheel(packing=zipfile.ZIP_DEFLATED)
+        self.assertLess(len(bomb), 10_000)
+        self.index.files[f"/files/{WHEEL}"] = bomb
+        self.assertIn("in the wheel", self.refusal(lambda: self.fetch(tiny(bomb))))
         self.assertEqual(self.left(), [])
 
 
