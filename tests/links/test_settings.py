@@ -13,9 +13,29 @@ class PresetTests(SynchronousTestCase):
         for name, numbers in PRESETS.items():
             settings = LinkSettings(preset=name)
             self.assertEqual({one: getattr(settings, one) for one in numbers}, numbers)
-        low, high = LinkSettings(preset="low_latency"), LinkSettings(preset="high_throughput")
-        self.assertEqual((low.requests, low.connect_s, low.request_s), (20, 0.25, 15.0))
-        self.assertEqual((high.requests, high.connect_s, high.request_s), (50, 1.0, 60.0))
+        names = [
+            "requests",
+            "connections",
+            "connect_s",
+            "first_byte_s",
+            "request_s",
+            "tcp_keepalive_s",
+            "backoff_s",
+            "backoff_most_s",
+        ]
+        for preset, expected in (
+            ("default", (256, 64, 5.0, 10.0, 60.0, 5.0, 0.2, 3.2)),
+            ("low_latency", (20, 1024, 0.25, 2.0, 15.0, 3.0, 0.05, 0.3)),
+            ("high_throughput", (50, 256, 1.0, 5.0, 60.0, 10.0, 0.2, 1.0)),
+        ):
+            self.assertEqual(PRESETS[preset], dict(zip(names, expected, strict=True)))
+
+    def test_limits_of_time(self) -> None:
+        """Nobody waits longer than 10 s for a connection, 5 s for its TCP part, 10 s for a byte, 60 s for an answer. (S-TTS-52)"""
+        settings = LinkSettings()
+        self.assertEqual((settings.dial_s, settings.connect_s), (10.0, 5.0))
+        self.assertEqual((settings.first_byte_s, settings.idle_s), (10.0, 10.0))
+        self.assertEqual(settings.request_s, 60.0)
 
     def test_what_is_set_wins(self) -> None:
         """An operator's own number stands, whatever the preset. (F-269)"""

@@ -23,7 +23,7 @@ from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -440,9 +440,13 @@ class WarmUpTests(SynchronousTestCase):
         self.assertEqual(set(self.warmed(own)), {"http://127.0.0.1:9/own"})
 
     def test_a_provider_that_cannot_begin(self) -> None:
-        """A key that cannot be used keeps neither the gateway nor other vendors from starting."""
+        """A key that cannot be used keeps neither the gateway nor other vendors from starting; who looks finds why. (S-REQ-05)"""
         keys = {"DEEPGRAM_API_KEY": "not a key", "OPENAI_API_KEY": "k"}
+        events: list[LogEvent] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
         self.assertEqual(set(self.warmed(**keys)), {"https://api.openai.com"})
+        self.assertEqual([one["log_level"].name for one in events], ["debug"])
 
     def test_a_stop_before_it_has_begun(self) -> None:
         """A gateway that is stopped at once opens nothing."""

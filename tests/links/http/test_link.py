@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.http import Request as WebRequest
 from twisted.web.resource import Resource
@@ -23,9 +24,10 @@ from waav.cache.memory import MemoryStore
 from waav.cache.settings import CacheSettings
 from waav.links import link as link_module
 from waav.links.dial import Dialler
-from waav.links.http.exchange import Exchange
+from waav.links.http.exchange import Exchange, fetch
 from waav.links.http.link import Job
 from waav.links.http.parser import AnswerParser
+from waav.links.http.web import Web
 from waav.links.refusals import said_in
 from waav.links.retry import retry_after_s
 from waav.links.settings import LinkSettings
@@ -640,6 +642,45 @@ class FailureTests(HttpCase):
             await until(lambda: self.vendor.gone == ["a"])
             self.assertEqual(len(self.vendor.texts), 1)
         await gatherResults(writing)
+
+
+class DialLimitTests(SynchronousTestCase):
+    """Vendors that cannot be reached, on a clock."""
+
+    def fetch(self, **settings: Any) -> tuple[MemoryReactorClock, Deferred[bytes]]:
+        """Ask an address at which nobody ever answers."""
+        clock = MemoryReactorClock()
+        request = wire.Request("GET", "http://192.0.2.1/voices", {})
+        web = Web(clock, LinkSettings(retries=0, **settings))
+        return clock, Deferred.fromCoroutine(fetch(web, "acme", request))
+
+    def test_the_connection(self) -> None:
+        """A vendor that is not there costs 5 s, less where the operator wants less, not the system's minutes. (S-TTS-52)"""
+        for settings, limit_s in (
+            ({}, 5.0),
+            ({"dial_s": 3.0}, 3.0),
+            ({"connect_s": 7.0}, 7.0),
+            ({"preset": "low_latency"}, 0.25),
+        ):
+            clock, fetching = self.fetch(**settings)
+            [(_, _, _, timeout_s, _)] = clock.tcpClients
+            self.assertEqual(timeout_s, limit_s)
+            fetching.cancel()
+            self.failureResultOf(fetching)
+
+    def test_all_of_it(self) -> None:
+        """A dial that does not even fail is given up when a first byte is overdue as well, after 20 s. (S-TTS-52)"""
+        for settings, limit_s in (
+            ({}, 20.0),
+            ({"dial_s": 1.0, "first_byte_s": 2.0}, 3.0),
+            ({"request_s": 4.0}, 4.0),
+        ):
+            clock, fetching = self.fetch(**settings)
+            clock.pump([0.1] * round(limit_s * 10 - 1))
+            self.assertNoResult(fetching)
+            clock.advance(0.11)
+            error = self.failureResultOf(fetching, errors.ProviderTimeout).value
+            self.assertEqual(str(error), f"acme did not answer within {limit_s:.1f} s")
 
 
 class FetchTests(HttpCase):

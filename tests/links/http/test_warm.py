@@ -5,6 +5,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.web.http import Request as WebRequest
 
 from tests.links.doubles import Heard, Say
@@ -63,13 +64,22 @@ class WarmTests(HttpCase):
         link.abort()
 
     async def test_a_vendor_that_is_not_there(self) -> None:
-        """Calls with a vendor that cannot be reached are set up as before; nothing is logged for an operator to worry about."""
+        """Calls with a vendor that cannot be reached are set up as before; nothing is logged for an operator to worry about. (S-REQ-05)"""
+        events: list[LogEvent] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
         dialler = self.dialler()
-        link = await self.link(dialler, Say("http://127.0.0.1:1/"))
-        await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+        nowhere = "http://127.0.0.1:1/"
+        dialler.keep_warm([wire.Opening(nowhere)])
+        link = await self.link(dialler, Say(nowhere))
+        await until(lambda: [one for one in events if "no connection" in one["log_format"]])
         link.abort()
         (figures,) = dialler.figures.values()
         self.assertEqual((figures.total, figures.failed), (0, 0))
+        self.assertEqual(
+            {one["log_level"].name for one in events if one["log_namespace"].startswith("waav.")},
+            {"debug"},
+        )
 
 
 class SecureWarmTests(DialCase):
