@@ -1,6 +1,7 @@
 """Deepgram against its recordings and against a server as strict as Deepgram."""
 
 import json
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,22 @@ from waav.testing.signal import Signal
 
 WIRE = Path(__file__).parents[1] / "wire"
 ACCOUNT = Account(key=Secret("test-key"))
+NASTY = "a b&c=d+é日本?#%41;/"
+"""Text with everything that means something in a query."""
 
 
 def listen_query(account: Account = ACCOUNT, **chosen: Any) -> dict[str, list[str]]:
     assert deepgram.listen is not None
     dialogue = deepgram.listen(ListenSettings("deepgram", **chosen), account)
     return parse_qs(urlsplit(dialogue.opening.url).query)
+
+
+def parsed(query: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The values of each name."""
+    found: dict[str, list[str]] = {}
+    for name, value in query:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def speak(account: Account = ACCOUNT, **chosen: Any) -> wire.Dialogue:
@@ -139,6 +150,23 @@ class DeepgramListenTests(ListenContract, TestCase):
         await link.close()
         self.assertEqual(events.finals, self.signal.text)
         self.assertEqual(server.requests[0].path, "/v2/listen")
+
+    async def test_text_arrives_intact(self) -> None:
+        """Blanks, ampersands, equal signs and other alphabets reach the vendor as the caller wrote them (STT-DG-02)."""
+        for model, options in (
+            ("nova-2", {"tag": NASTY, "keywords": [f"{NASTY}:2", "b c"], "search": NASTY}),
+            ("nova-3", {"tag": [NASTY, "x"], "keyterm": [NASTY, "b c"], "replace": f"a b:{NASTY}"}),
+            ("flux-general-multi", {"tag": NASTY, "keyterm": NASTY, "language_hint": NASTY}),
+        ):
+            server = self.server()
+            server.fail_next(400, b"{}")  # it need not like it
+            opening = self.open(server, Events(), model=model, language="x y&z=é", options=options)
+            await self.assertFailure(opening, ProviderRefused)
+            sent = parsed(server.requests[0].query)
+            for name, value in options.items():
+                self.assertEqual(sent[name], [value] if isinstance(value, str) else value)
+            if not model.startswith("flux"):
+                self.assertEqual(sent["language"], ["x y&z=é"])
 
     async def test_refused_by_the_vendor(self) -> None:
         """A model Deepgram does not have is an error with Deepgram's words."""
@@ -275,14 +303,6 @@ class DeepgramListenOptionTests(SynchronousTestCase):
                 query[option.name], [str(one).replace("True", "true") for one in listed]
             )
 
-    def test_text_arrives_intact(self) -> None:
-        """Blanks, ampersands, equal signs and other alphabets survive the query (STT-DG-02)."""
-        nasty = "a b&c=d+é日本?#%"
-        query = listen_query(language="x y&z", options={"tag": nasty, "keyterm": [nasty, "b"]})
-        self.assertEqual(query["tag"], [nasty])
-        self.assertEqual(query["keyterm"], [nasty, "b"])
-        self.assertEqual(query["language"], ["x y&z"])
-
     def test_what_deepgram_refuses(self) -> None:
         """Combinations Deepgram answers with 400 are refused before anything is sent, naming the option (F-131)."""
         for options in (
@@ -409,7 +429,8 @@ class DeepgramSpeakTests(SpeakContract, TestCase):
     async def test_formats(self) -> None:
         """Raw audio comes without a container header, WAV and compressed audio with theirs (F-184)."""
         for encoding, container, begins in (
-            ("linear16", "raw", b""), ("mulaw", "raw", b""), ("linear16", "wav", b"RIFF"),
+            ("linear16", "raw", b""), ("mulaw", "raw", b""), ("alaw", "raw", b""),
+            ("linear16", "wav", b"RIFF"),
             ("mp3", "raw", b"\xff\xf3"), ("opus", "ogg", b"OggS"), ("flac", "raw", b"fLaC"),
             ("aac", "raw", b"\xff\xf1"),
         ):  # fmt: skip
@@ -423,6 +444,15 @@ class DeepgramSpeakTests(SpeakContract, TestCase):
                 self.assertEqual(len(data), audio.size_bytes(12 * 0.06))
                 self.assertNotIn(b"RIFF", data)
             await link.close()
+
+    async def test_text_arrives_intact(self) -> None:
+        """A label with blanks and signs reaches the vendor as the operator wrote it, and so does the text (STT-DG-02)."""
+        server, events = self.server(), Events()
+        link = await self.open(server, events, options={"tag": [NASTY, "x"]})
+        await self.spoken(link, events, NASTY)
+        self.assertEqual(parsed(server.requests[0].query)["tag"], [NASTY, "x"])
+        self.assertEqual(json.loads(server.requests[0].body)["text"], NASTY)
+        await link.close()
 
     async def test_voices(self) -> None:
         """The voice list is the vendor's own, with whole-word genders and language names (D-01)."""
@@ -463,41 +493,52 @@ class DeepgramSpeakOptionTests(SynchronousTestCase):
         self.assertRaises(BadRequest, speak, model="flux-general-en")
 
     def test_encodings(self) -> None:
-        """Format names become Deepgram's; rates are named only where Deepgram takes one (F-184)."""
-        for audio, query in (
-            (
-                AudioFormat("linear16", 22050),
-                {"encoding": "linear16", "container": "none", "sample_rate": "24000"},
-            ),
-            (
-                AudioFormat("linear16", 96000),
-                {"encoding": "linear16", "container": "none", "sample_rate": "48000"},
-            ),
-            (
-                AudioFormat("float32", 16000),
-                {"encoding": "linear16", "container": "none", "sample_rate": "16000"},
-            ),
+        """Format names become Deepgram's, rates are named only where it takes one, and what will come is known (F-184)."""
+        pcm = "encoding=linear16 container=none sample_rate="
+        for asked_for, query, comes in (
+            (AudioFormat("linear16", 22050), f"{pcm}24000", AudioFormat("linear16", 24000)),
+            (AudioFormat("linear16", 96000), f"{pcm}48000", AudioFormat("linear16", 48000)),
+            (AudioFormat("linear16", 8000, 2), f"{pcm}8000", AudioFormat("linear16", 8000)),
+            (AudioFormat("float32", 16000), f"{pcm}16000", AudioFormat("linear16", 16000)),
+            (AudioFormat("alaw", 24000), f"{pcm}24000", AudioFormat("linear16", 24000)),
             (
                 AudioFormat("mulaw", 8000),
-                {"encoding": "mulaw", "container": "none", "sample_rate": "8000"},
+                "encoding=mulaw container=none sample_rate=8000",
+                AudioFormat("mulaw", 8000),
             ),
             (
-                AudioFormat("alaw", 24000),
-                {"encoding": "linear16", "container": "none", "sample_rate": "24000"},
+                AudioFormat("alaw", 11025),
+                "encoding=alaw container=none sample_rate=16000",
+                AudioFormat("alaw", 16000),
             ),
             (
                 AudioFormat("linear16", 24000, 1, "wav"),
-                {"encoding": "linear16", "container": "wav", "sample_rate": "24000"},
+                "encoding=linear16 container=wav sample_rate=24000",
+                AudioFormat("linear16", 24000, 1, "wav"),
             ),
-            (AudioFormat("mp3", 44100), {"encoding": "mp3"}),
-            (AudioFormat("aac", 44100), {"encoding": "aac"}),
-            (AudioFormat("opus", 24000, 1, "ogg"), {"encoding": "opus", "container": "ogg"}),
-            (AudioFormat("flac", 24000), {"encoding": "flac", "sample_rate": "32000"}),
+            (
+                AudioFormat("mulaw", 8000, 1, "wav"),
+                "encoding=linear16 container=wav sample_rate=8000",
+                AudioFormat("linear16", 8000, 1, "wav"),
+            ),
+            (AudioFormat("mp3", 44100), "encoding=mp3", AudioFormat("mp3", 22050)),
+            (AudioFormat("aac", 44100), "encoding=aac", AudioFormat("aac", 22050)),
+            (
+                AudioFormat("opus", 24000, 1, "ogg"),
+                "encoding=opus container=ogg",
+                AudioFormat("opus", 48000, 1, "ogg"),
+            ),
+            (
+                AudioFormat("flac", 24000),
+                "encoding=flac sample_rate=32000",
+                AudioFormat("flac", 32000),
+            ),
         ):
-            found = asked(speak(format=audio))[0]
+            dialogue = speak(format=asked_for)
+            found = asked(dialogue)[0]
             del found["model"]
-            self.assertEqual(found, query)
-        self.assertEqual(speak(format=AudioFormat("mp3", 44100)).format.rate_hz, 22050)
+            self.assertEqual(found, dict(one.split("=") for one in query.split()), asked_for)
+            self.assertEqual(dialogue.format, comes)
 
     def test_format_it_lacks(self) -> None:
         """A format Deepgram has not is refused, and the error names what it has."""
