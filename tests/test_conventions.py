@@ -166,6 +166,57 @@ class TestTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
 
+def unimplemented(node: ast.AST, is_seam: bool = False) -> Iterator[str]:
+    """Functions that are only there in name: they raise NotImplementedError, or owe a value and have no body.
+
+    Seams (protocols, interfaces) are declarations; a function that returns nothing may have nothing to do.
+    """
+    for one in ast.iter_child_nodes(node):
+        if isinstance(one, ast.Raise) and "NotImplemented" in ast.unparse(one):
+            yield f"{one.lineno} {ast.unparse(one)}"
+        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and not is_seam:
+            owes = one.returns is not None and ast.unparse(one.returns) != "None"
+            if owes and all(isinstance(each, ast.Pass) or is_constant(each) for each in one.body):
+                yield f"{one.lineno} {one.name}"
+        if isinstance(one, ast.ClassDef):
+            is_declaration = bool({"Protocol", "Interface"} & set(base_names(one)))
+            yield from unimplemented(one, is_declaration)
+        else:
+            yield from unimplemented(one, is_seam)
+
+
+def is_constant(node: ast.stmt) -> bool:
+    """A docstring, or an ellipsis."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+class CompletenessTests(SynchronousTestCase):
+    def test_nothing_is_a_stub(self) -> None:
+        """No module that is shipped has a function without its body, and none is put off to a later day (STT-04)."""
+        wrong = [f"{path}:{one}" for path, tree in modules("waav") for one in unimplemented(tree)]
+        for path in (ROOT / "waav").rglob("*.py"):
+            if found := re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text()):
+                wrong.append(f"{path}: {found[0]}")
+        self.assertEqual(wrong, [])
+
+    def test_the_rule_finds_what_it_forbids(self) -> None:
+        """The rule sees a stub whatever it is made of, and lets seams be."""
+        for text in (
+            "def f():\n    raise NotImplementedError",
+            "class A:\n    def f(self) -> list[int]:\n        '''Later.'''",
+            "class A:\n    async def f(self) -> int: ...",
+            "def f() -> int:\n    pass",
+        ):
+            self.assertEqual(len(list(unimplemented(ast.parse(text)))), 1, text)
+        for text in (
+            "class A(Protocol):\n    def f(self) -> int: ...",
+            "class A(Protocol[T]):\n    @property\n    def f(self) -> int:\n        '''It.'''",
+            "def f() -> None:\n    '''Nothing to do.'''",
+            "def f() -> int:\n    return 1",
+        ):
+            self.assertEqual(list(unimplemented(ast.parse(text))), [], text)
+
+
 class LogTests(SynchronousTestCase):
     METHODS = ("debug", "info", "warn", "error", "critical", "failure")
 

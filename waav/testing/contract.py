@@ -8,6 +8,7 @@
 every recording without a network, then talk to a ``ReplayServer`` through the gateway's own links.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -257,9 +258,9 @@ class ProviderContract:
         assert isinstance(event, wire.Failed)
         return event.error
 
+    @abstractmethod
     def ask(self, link: Link) -> None:
         """Make the vendor do something."""
-        raise NotImplementedError
 
 
 class ListenContract(ProviderContract):
