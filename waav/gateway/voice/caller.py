@@ -1,6 +1,5 @@
 """One caller on ``/ws``: what each message does, whatever carries the messages."""
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -13,6 +12,7 @@ from waav.errors import BadRequest, WaavError
 from waav.gateway.http.fields import TooLarge
 from waav.gateway.settings import WebSocketSettings
 from waav.gateway.voice import messages
+from waav.gateway.voice.inbox import HeldBy, Inbox, InboxState
 from waav.secret import Secret
 from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.outlet import Outlet
@@ -34,9 +34,6 @@ INTERNAL: Final = "Internal error"
 
 LIVEKIT_URL: Final = "http://localhost:7880"
 """What the original shows in every ``ready`` where nothing else is configured."""
-
-ENTRY_BYTES: Final = 128
-"""What a waiting message costs besides its bytes, so that many tiny ones are bounded too."""
 
 
 class Line(Protocol):
@@ -129,12 +126,9 @@ class Caller:
         self._call = open_call(world, self)
         self._settings: CallSettings | None = None  # in force
         self._asked: CallSettings | None = None  # in force, being carried out, or failed
-        self._waiting: deque[tuple[bytes, bool]] = deque()
-        self._waiting_bytes = 0
-        self._held: set[str] = set()
-        self._unread = 0
-        self._is_configuring = self._is_draining = self._is_congested = False
-        self._is_full = self._has_ended = self._was_told_no_stt = False
+        self._inbox = Inbox(settings.waiting_bytes, line.hold)
+        self._unread: int | None = None  # messages sent since his connection is full
+        self._was_told_no_stt = False  # since the last config
         self._ear: Callable[[bytes], None] | None = (
             None  # while nothing has to be asked about his audio
         )
@@ -159,12 +153,7 @@ class Caller:
 
     def arrived(self, data: bytes, is_binary: bool) -> None:
         """A complete message. Never raises."""
-        if self._is_configuring or self._waiting:
-            self._waiting.append((data, is_binary))
-            self._waiting_bytes += len(data) + ENTRY_BYTES
-            if self._waiting_bytes > self._limits.waiting_bytes:
-                self._hold("waiting", True)
-        else:
+        if self._inbox.takes(data, is_binary):
             self._take(data, is_binary)
 
     def _take(self, data: bytes, is_binary: bool) -> None:
@@ -186,32 +175,18 @@ class Caller:
         self._send(messages.error(INTERNAL, WaavError.code))
 
     def _drain(self) -> None:
-        if self._is_draining:
+        """Carry out what waits, if nobody is at it and nothing is before it."""
+        if not self._inbox.drain():
             return
-        self._is_draining = True
-        while self._waiting and not (self._is_configuring or self._is_congested):
-            data, is_binary = self._waiting.popleft()
-            self._waiting_bytes -= len(data) + ENTRY_BYTES
-            self._take(data, is_binary)
-        self._is_draining = False
+        while (message := self._inbox.next()) is not None:
+            self._take(*message)
         self._open_ear()
-        if self._waiting_bytes <= self._limits.waiting_bytes // 2:
-            self._hold("waiting", False)
 
     def _open_ear(self) -> None:
         """His audio goes straight into the call where nothing is before it, and a call listens."""
-        is_settled = not (self._waiting or self._is_configuring or self._has_ended)
+        is_next = self._inbox.state is InboxState.OPEN
         listens = self._settings is not None and self._settings.listening is not None
-        self._ear = self._call.ear if is_settled and listens else None
-
-    def _hold(self, why: str, is_held: bool) -> None:
-        was_held = bool(self._held)
-        if is_held:
-            self._held.add(why)
-        else:
-            self._held.discard(why)
-        if bool(self._held) != was_held and not self._has_ended:
-            self._line.hold(not was_held)
+        self._ear = self._call.ear if is_next and listens else None
 
     def _hear(self, data: bytes) -> None:
         size_bytes = len(data)
@@ -317,8 +292,14 @@ class Caller:
         if before is not None and settings.has_audio:
             settings = settings.over(before)
         self._asked = settings
-        self._is_configuring = True
-        self._tasks.start(self._carry_out_config(settings, before, wants_dag), "config")
+        came_from = self._inbox.shut()
+        config = self._tasks.start(self._carry_out_config(settings, before, wants_dag), "config")
+        if config.called:
+            # Whoever carries out messages goes on with the next: a thousand configs are not a thousand calls deep.
+            self._inbox.reopen(came_from)
+            self._open_ear()
+        else:
+            config.addCallback(lambda _: self._configured())
 
     async def _carry_out_config(
         self, settings: CallSettings, before: CallSettings | None, wants_dag: bool
@@ -339,7 +320,9 @@ class Caller:
             self._settings = self._asked = (
                 before  # Refused before anything of the last was touched.
             )
-        self._is_configuring = False
+
+    def _configured(self) -> None:
+        self._inbox.reopen(InboxState.STALLED)
         self._drain()
 
     def _ready(self, settings: CallSettings, wants_dag: bool) -> None:
@@ -381,29 +364,28 @@ class Caller:
 
     def congested(self, is_full: bool) -> None:
         """See ``Outlet``."""
-        self._is_congested = is_full
-        self._hold("congested", is_full)
+        self._inbox.hold(HeldBy.CONGESTED, is_full)
         if not is_full:
             self._drain()
 
     def _send(self, text: str) -> None:
         """Messages are never dropped: a caller who does not read them is not read from either, in the end."""
         self._line.send_text(text)
-        if self._is_full:
+        if self._unread is not None:
             self._unread += 1
             if self._unread >= self._limits.outgoing_messages:
-                self._hold("unread", True)
+                self._inbox.hold(HeldBy.UNREAD, True)
 
     def full(self, is_full: bool) -> None:
         """His connection takes no more for now, or has room again."""
-        if is_full == self._is_full:
+        if is_full == (self._unread is not None):
             return
-        self._is_full = is_full
-        self._unread = 0
         if is_full:
+            self._unread = 0
             self._call.pause()
         else:
-            self._hold("unread", False)
+            self._unread = None
+            self._inbox.hold(HeldBy.UNREAD, False)
             self._call.resume()
 
     def _without_keys(self, text: str) -> str:
@@ -420,9 +402,8 @@ class Caller:
 
     async def end(self) -> None:
         """He is gone: stop whatever runs for him. Returns when all of it has ended."""
-        self._has_ended = True
+        self._inbox.end()
         self._ear = None
-        self._waiting.clear()
         try:
             await self._tasks.stop()
             await self._call.hang_up()
