@@ -16,6 +16,7 @@ class Listening:
     provider: Provider
     settings: ListenSettings
     account: Account
+    warnings: tuple[str, ...] = ()  # what was asked for and will not be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Speaking:
     dial_s: float | None = None  # connection_timeout of the message
     request_s: float | None = None  # request_timeout of the message
     use_cache: bool = True
-    warnings: tuple[str, ...] = ()  # what was asked for and will not be had, for the log
+    warnings: tuple[str, ...] = ()  # what was asked for and will not be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,16 @@ class CallSettings:
     def over(self, earlier: "CallSettings") -> "CallSettings":
         """These settings, put in the place of ``earlier`` ones.
 
-        A call with audio that names only one half keeps the other one as it was.
+        A call with audio that names only one half keeps the other one as it was; one that names neither keeps both.
         """
-        if not self.has_audio or (self.listening is None and self.speaking is None):
+        if not self.has_audio:
             return self
         if self.listening is not None:
             return replace(self, speaking=self.speaking or earlier.speaking)
         return replace(
             self,
             listening=earlier.listening,
+            speaking=self.speaking or earlier.speaking,
             noise_filter=_first(self.noise_filter, earlier.noise_filter),
             turn_detection=_first(self.turn_detection, earlier.turn_detection),
             turn_threshold=_first(self.turn_threshold, earlier.turn_threshold),

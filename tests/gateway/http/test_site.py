@@ -1,6 +1,7 @@
 """What stands in front of the routes: headers, CORS, limits, sizes, times, the log."""
 
 import io
+import json
 
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
@@ -39,7 +40,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(answer.headers["content-length"], length)
 
     def test_unknown_paths(self) -> None:
-        """What is not there answers 404 with no body: no HTML, no redirect (contract 1.3)."""
+        """What is not there answers 404 in JSON: no HTML, no redirect (contract 1.3)."""
         for path in (
             "/nothing",
             "/metrics",
@@ -50,7 +51,9 @@ class SiteTests(SynchronousTestCase):
             "/api/api/",
         ):
             answer = self.client.request("GET", path)
-            self.assertEqual((path, answer.status, answer.body), (path, 404, b""))
+            self.assertEqual((path, answer.status), (path, 404))
+            self.assertEqual(answer.headers["content-type"], "application/json")
+            self.assertEqual(json.loads(answer.body)["error"], "Not found")
             self.assertNotIn("location", answer.headers)
 
     def test_wrong_method(self) -> None:
@@ -76,8 +79,10 @@ class SiteTests(SynchronousTestCase):
         """Whatever a client calls us, the routes are there and nothing is logged as a mistake of ours."""
         for host in (b"", b"\xff", b"x" * 300, b"a..b", b"[::1", b"a:b:c"):
             self.client.transport.clear()
-            self.client.send(b"GET /voices?provider=none HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
-            self.assertEqual((host, self.client.answer().status), (host, 400))
+            self.client.send(
+                b"GET /voices?provider=none&verbose=true HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
+            )
+            self.assertEqual((host, self.client.answer().status), (host, 200))
             self.assertIn(b"Unsupported provider", self.client.answer().body)
 
     def test_large_bodies_stay_in_memory(self) -> None:
@@ -86,6 +91,27 @@ class SiteTests(SynchronousTestCase):
         self.patch(http.tempfile, "TemporaryFile", lambda *_: opened.append(1))  # type: ignore[attr-defined]
         self.assertEqual(self.client.request("POST", "/speak", JSON, b"[" * 500_000).status, 400)
         self.assertEqual(opened, [])
+
+    def test_header_names(self) -> None:
+        """The names of all headers are sent in lower case: some clients keep them in a plain mapping."""
+        refused = Gateway(security=SecuritySettings(rate_limit_burst_size=1)).client()
+        refused.request("GET", "/providers")
+        for client, method, path, headers in (
+            (self.client, "GET", "/", {}),
+            (self.client, "GET", "/nothing", {}),
+            (self.client, "OPTIONS", "/speak", {"Origin": PAGE}),
+            (self.client, "POST", "/speak", JSON),
+            (refused, "GET", "/providers", {}),
+        ):
+            client.transport.clear()
+            client.request(method, path, headers, b"{}" if method == "POST" else b"")
+            head = client.transport.value().partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+            names = [line.partition(b":")[0] for line in head]
+            self.assertGreater(len(names), 3)
+            self.assertEqual(names, [name.lower() for name in names])
+        self.client.transport.clear()
+        self.client.send(b"nonsense\r\n\r\n")
+        self.assertNotRegex(self.client.transport.value().partition(b"\r\n")[2], rb"(?m)^[A-Z]")
 
     def test_security_headers(self) -> None:
         """Every answer forbids sniffing and framing, and none names the server (S-CFG-34, F-046)."""

@@ -99,9 +99,8 @@ class BodyTests(Speech):
             ({"tts_config": {"provider": "acme"}}, "text"),
             ({"text": None, "tts_config": {"provider": "acme"}}, "text"),
             ({"text": 5, "tts_config": {"provider": "acme"}}, "text"),
-            ({"text": "Hi"}, "tts_config"),
             ({"text": "Hi", "tts_config": []}, "tts_config"),
-            ({"text": "Hi", "tts_config": {}}, "tts_config.provider"),
+            ({"text": "Hi", "tts_config": {"provider": 5}}, "tts_config.provider"),
             ({"text": "", "tts_config": {"provider": "acme", "sample_rate": "x"}}, "sample_rate"),
             (
                 {"text": "Hi", "tts_config": {"provider": "acme", "sample_rate": 8000.5}},
@@ -112,6 +111,21 @@ class BodyTests(Speech):
             status, text = self.refused(self.post(body))
             self.assertEqual(status, 422, body)
             self.assertIn(name, text)
+
+    def test_no_provider(self) -> None:
+        """Who names no provider gets the gateway's default one, in either shape of the body."""
+        for body in (
+            {"text": "Hi"},
+            {"text": "Hi", "tts_config": {}},
+            {"text": "Hi", "tts_config": {"provider": None, "voice_id": "v"}},
+            {"text": "Hi", "voice_id": "v"},
+        ):
+            gateway = Gateway(defaults=SpeechDefaults(tts_provider="brook"))
+            gateway.client().request(
+                "POST", "/speak", {"Content-Type": "application/json"}, json.dumps(body).encode()
+            )
+            (said,) = gateway.said
+            self.assertEqual(said.speaking.provider.name, "brook")
 
     def test_text(self) -> None:
         """No text and too much text are refused in the contract's words (F-225)."""

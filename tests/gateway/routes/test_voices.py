@@ -208,12 +208,25 @@ class VoicesTests(SynchronousTestCase):
         self.assertEqual(list(self.ask("?provider=acme,acme-ai")), ["acme"])
 
     def test_unknown_provider(self) -> None:
-        """A name that nobody has is an error that lists the names (L-14)."""
+        """A name that nobody has has no voices; verbose lists the names there are (L-14)."""
         answer = self.client.request("GET", "/voices?provider=zephyr")
-        self.assertEqual(answer.status, 400)
-        said = json.loads(answer.body)
-        self.assertIn("acme, brook", said["error"])
-        self.assertEqual(said["error"], said["message"])
+        self.assertEqual((answer.status, json.loads(answer.body)), (200, {}))
+        answer = self.client.request("GET", "/voices?provider=zephyr&verbose=true")
+        errors = json.loads(answer.body)["errors"]
+        self.assertEqual(list(errors), ["zephyr"])
+        self.assertIn("acme, brook", errors["zephyr"])
+
+    def test_unknown_beside_known(self) -> None:
+        """Of a list, those that exist are answered, whatever else is in it; and not without end."""
+        self.ask("?provider=zephyr,acme&verbose=true")
+        self.fetches.answer("acme", b"ann English\nend")
+        answer = json.loads(self.client.answer().body)
+        self.assertEqual(
+            (list(answer["acme"][0])[:1], list(answer["errors"])), (["id"], ["zephyr"])
+        )
+        many = ",".join(f"nobody{number}" for number in range(1000))
+        answer = json.loads(self.client.request("GET", f"/voices?verbose=1&provider={many}").body)
+        self.assertLessEqual(len(answer["errors"]), 64)
 
     def test_language(self) -> None:
         """``language`` chooses by name or code (providers-tts 5.1)."""

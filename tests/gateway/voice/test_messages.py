@@ -353,13 +353,20 @@ class ListeningTests(SynchronousTestCase):
     def test_complete(self) -> None:
         """Everything a client chose arrives."""
         found = decode_listening(
-            STT | {"provider": "ACME-Speech", "encoding": "mulaw", "options": {"a": 1}, "vad": 3},
+            STT
+            | {
+                "provider": "ACME-Speech",
+                "encoding": "mulaw",
+                "options": {"a": 1},
+                "vad": 3,
+                "model": "m",
+            },
             self.world,
         )
         settings = found.settings
         self.assertEqual(
             (settings.provider, settings.language, settings.punctuation, settings.model),
-            ("acme", "en-US", True, "nova-3"),
+            ("acme", "en-US", True, "m"),
         )
         self.assertEqual(settings.format, AudioFormat("mulaw", 16000, 1))
         self.assertEqual(settings.options, {"a": 1})
@@ -590,9 +597,8 @@ class SpeakingTests(SynchronousTestCase):
 class EncodeTests(SynchronousTestCase):
     def test_ready(self) -> None:
         """ready has the documented fields first and what SDKs look for. (F-065)"""
-        message = json.loads(
-            messages.ready("s", listens=True, speaks=False, livekit_url="http://l")
-        )
+        listening = decode_listening({"provider": "acme"}, world(Clock()))
+        message = json.loads(messages.ready("s", listening, None, livekit_url="http://l"))
         self.assertEqual(list(message)[:3], ["type", "stream_id", "livekit_url"])
         version = message.pop("server_version")
         self.assertTrue(version)
@@ -607,7 +613,45 @@ class EncodeTests(SynchronousTestCase):
                 "tts_ready": False,
                 "livekit_connected": False,
                 "capabilities": ["stt"],
+                "stt": {
+                    "provider": "acme",
+                    "model": None,
+                    "language": "en-US",
+                    "encoding": "linear16",
+                    "sample_rate": 16000,
+                    "channels": 1,
+                },
             },
+        )
+
+    def test_ready_tells_what_is_in_force(self) -> None:
+        """ready names providers, models and formats as they are in force, and what will not be had as asked."""
+        there = world(Clock())
+        listening = decode_listening(
+            {"provider": "acme-speech", "model": "nova-3", "encoding": "wav", "sample_rate": 8000},
+            there,
+        )
+        speaking = decode_speaking(
+            {"provider": "mouth", "voice": "v", "model": "m", "prefer_compressed": True}, there
+        )
+        message = json.loads(messages.ready("s", listening, speaking, livekit_url=""))
+        self.assertEqual(
+            (message["stt"]["provider"], message["stt"]["model"], message["stt"]["encoding"]),
+            ("acme", None, "wav"),
+        )
+        self.assertEqual(
+            message["tts"],
+            {
+                "provider": "mouth",
+                "model": "m",
+                "voice": "v",
+                "audio_format": "opus",
+                "sample_rate": 48000,
+                "channels": 1,
+            },
+        )
+        self.assertEqual(
+            message["warnings"], ["model 'nova-3' is none of acme's: its own default is used"]
         )
 
     def test_result(self) -> None:

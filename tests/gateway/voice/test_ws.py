@@ -130,12 +130,12 @@ class ConfigTests(SynchronousTestCase):
         visitor.send(
             CONFIG
             | {"stream_id": "a", "noise_filter": True, "turn_detect": {"threshold": 0.5}}
-            | {"speech_final": {"wait_ms": 700}}
+            | {"speech_final": {"wait_ms": 700}, "tts_config": {**TTS, "language": "de-DE"}}
         )
         settings = call_of(visitor).settings
         assert settings.listening and settings.speaking
         self.assertEqual(settings.listening.provider.name, "acme")
-        self.assertEqual(settings.speaking.settings.model, "aura-asteria-en")
+        self.assertEqual(settings.speaking.settings.language, "de-DE")
         self.assertEqual(
             (settings.noise_filter, settings.turn_threshold, settings.timing),
             (True, 0.5, {"wait_ms": 700}),

@@ -20,8 +20,12 @@ from waav.speech.wire import Transcript
 
 PROTOCOL = Path(__file__).parents[3] / "docs" / "protocol.md"
 
+WORLD = world(Clock())
+LISTENING = messages.decode_listening({"provider": "acme", "model": "nova-3"}, WORLD)
+SPEAKING = messages.decode_speaking({"provider": "acme"}, WORLD)
+
 SENT = {
-    "ready": [messages.ready("s", listens=True, speaks=True, livekit_url="u")],
+    "ready": [messages.ready("s", LISTENING, SPEAKING, livekit_url="u")],
     "stt_result": [
         messages.stt_result(Transcript("a")),
         messages.stt_result(Transcript("a", forced=True)),

@@ -15,7 +15,7 @@ from waav.errors import TooMany
 from waav.gateway.admission.live import ShuttingDown
 from waav.gateway.admission.slots import AtCapacity, Slot
 from waav.gateway.http.cors import Cors
-from waav.gateway.http.replies import empty_answer, text_answer, whole_seconds
+from waav.gateway.http.replies import empty_answer, error_answer, text_answer, whole_seconds
 from waav.gateway.http.request import GatewayRequest
 from waav.gateway.voice.ws import VoiceFactory
 
@@ -66,7 +66,7 @@ class Door:
 
     def _refusal(self, request: GatewayRequest) -> bytes | None:
         if request.postpath:
-            return empty_answer(request, 404)
+            return error_answer(request, 404, "Not found")
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
             return empty_answer(request, 405)

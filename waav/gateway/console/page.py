@@ -11,7 +11,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from waav.gateway.http.replies import empty_answer
+from waav.gateway.http.replies import empty_answer, error_answer
 
 FOLDER: Final = Path(__file__).parent / "static"
 
@@ -81,7 +81,7 @@ class Console:
         below = b"/".join(request.postpath).decode("utf-8", "replace")
         page = self._pages.get(("/" + below) if request.postpath else "")
         if page is None:
-            return empty_answer(request, 404)
+            return error_answer(request, 404, "Not found")
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"allow", b"GET, HEAD")
             return empty_answer(request, 405)

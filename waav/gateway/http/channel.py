@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
 
 from waav.gateway.http.headers import SECURITY
 
@@ -24,8 +25,8 @@ LINGER_S: Final = 2.0
 connection, and the caller would never see why."""
 
 _BAD_REQUEST: Final = (
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n"
-    + b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in SECURITY)
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n"
+    + b"".join(b"%b: %b\r\n" % (name.lower().encode(), value.encode()) for name, value in SECURITY)
     + b"\r\n"
 )
 
@@ -85,6 +86,17 @@ class Channel(HTTPChannel):
         self._is_in_body = False
         self.persistent = False
         request.refuse_body(self._command, self._path, self._version)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """As twisted.web's, with the names in lower case as the original sends them: some clients look them up in a
+        plain mapping."""
+        lines = [version, b" ", code, b" ", reason, b"\r\n"]
+        for name, values in headers.getAllRawHeaders():
+            for value in values:
+                lines += (name.lower(), b": ", value, b"\r\n")
+        lines.append(b"\r\n")
+        assert self.transport is not None
+        self.transport.writeSequence(lines)
 
     def requestDone(self, request: Any) -> None:
         if self._is_refused:

@@ -113,7 +113,7 @@ class GatewayRequest(Request):
             self._send(text_answer(self, 400, "The path must start with /"))
             return True
         if b"//" in self.path:  # Klein would look past empty parts
-            self._send(empty_answer(self, 404))
+            self._send(error_answer(self, 404, "Not found"))
             return True
         return False
 

@@ -3,7 +3,7 @@
 # mypy: allow-untyped-calls
 # Our requests and channels inherit from classes of twisted.web that have no annotations.
 
-from typing import Any
+from typing import Any, Final
 
 from klein import Klein
 from twisted.internet.defer import CancelledError
@@ -13,7 +13,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from waav import __version__
-from waav.errors import MissingCredentials, WaavError
+from waav.errors import BadRequest, MissingCredentials, WaavError
 from waav.gateway.admission.live import LiveConnections, ShuttingDown
 from waav.gateway.http.fields import parse_object
 from waav.gateway.http.replies import empty_answer, error_answer, json_answer, waav_answer
@@ -24,6 +24,9 @@ from waav.gateway.settings import SpeechDefaults
 from waav.secret import Secret
 from waav.session.world import World
 from waav.speech.provider import Provider
+
+MOST_ASKED: Final = 64
+"""Names that are looked at in one list of providers."""
 
 HIDDEN = "sunset"
 """Capability of providers that are shutting down: listed only for those who ask for them by name."""
@@ -63,8 +66,8 @@ class Api:
 
     @app.route("/voices", methods=["GET"])
     async def voices(self, request: GatewayRequest) -> bytes:
-        """Voices by provider. A provider that has none to show is left out; ``verbose=true`` says why."""
-        providers = self._asked_for(_query(request, "provider"))
+        """Voices by provider. A provider that has none to show, or does not exist, is left out; ``verbose=true`` says why."""
+        providers, unknown = self._asked_for(_query(request, "provider"))
         voices, errors = await self._voices.of(
             providers,
             _header_key(request) if len(providers) == 1 else None,
@@ -73,7 +76,7 @@ class Api:
         language = _query(request, "language") or None
         answer: dict[str, Any] = {name: rows(found, language) for name, found in voices.items()}
         if _is_true(_query(request, "verbose")):
-            answer["errors"] = errors
+            answer["errors"] = {**errors, **unknown}
         return json_answer(request, 200, answer)
 
     @app.route("/providers", methods=["GET"])
@@ -116,7 +119,7 @@ class Api:
     @app.handle_errors(HTTPException)
     def unknown(self, request: IRequest, failure: Failure) -> bytes:
         """No such path; Werkzeug's redirects to similar ones are not wanted either."""
-        return empty_answer(request, 404)
+        return error_answer(request, 404, "Not found")
 
     @app.handle_errors(Exception)
     async def broken(self, request: IRequest, failure: Failure) -> bytes | None:
@@ -144,16 +147,26 @@ class Api:
             "configured": is_configured,
         }
 
-    def _asked_for(self, names: str) -> tuple[Provider, ...]:
-        asked = [name for name in names.split(",") if name.strip()]
-        if asked:
-            found = {one.name: one for one in map(self._world.registry.find, asked)}
-            return tuple(found.values())
-        return tuple(
-            one
-            for one in self._world.registry.providers
-            if one.voices is not None and HIDDEN not in one.capabilities
-        )
+    def _asked_for(self, names: str) -> tuple[tuple[Provider, ...], dict[str, str]]:
+        """The providers of a comma list, and a reason for each name that is none; all that have voices for no list."""
+        asked = [name.strip() for name in names.split(",") if name.strip()]
+        if not asked:
+            able = (
+                one
+                for one in self._world.registry.providers
+                if one.voices is not None and HIDDEN not in one.capabilities
+            )
+            return tuple(able), {}
+        found: dict[str, Provider] = {}
+        unknown: dict[str, str] = {}
+        for name in asked[:MOST_ASKED]:
+            try:
+                provider = self._world.registry.find(name)
+            except BadRequest as error:
+                unknown[name[:64]] = error.message
+            else:
+                found[provider.name] = provider
+        return tuple(found.values()), unknown
 
 
 def _json(request: GatewayRequest) -> dict[str, Any]:

@@ -65,7 +65,9 @@ last is the caller's address."""
 def decode_body(
     body: Mapping[str, Any], world: World, defaults: SpeechDefaults, header_key: Secret | None
 ) -> tuple[str, Speaking]:
-    """What a body asks for: ``{text, tts_config}``, or everything in one flat object as SDKs send it (L-9).
+    """What a body asks for: ``{text, tts_config}``, or everything in one flat object as SDKs send it.
+
+    Who names no provider gets the gateway's default one.
 
     Raises:
         Malformed: a field is missing or wrong; found before anything else.
@@ -76,9 +78,9 @@ def decode_body(
     text = read.required_text("text")
     source = read.object("tts_config")
     if source is None:
-        if read.value("provider") is None:
-            raise Malformed("missing field `tts_config`")
         source = {name: value for name, value in body.items() if name != "text"}
+    if source.get("provider") is None:
+        source = {**source, "provider": defaults.tts_provider}
     try:
         speaking: Speaking | WaavError = decode_speaking(
             source, world, header_key, default_rate_hz=defaults.sample_rate

@@ -212,7 +212,7 @@ class Caller:
             case messages.Clear():
                 if self._settings is not None and self._settings.has_audio:
                     self._call.clear()
-            case messages.Flush():
+            case messages.Flush() | messages.Loading():
                 pass
             case messages.Audio(data):
                 self._hear(data)
@@ -266,7 +266,7 @@ class Caller:
         stream_id = message.stream_id or self.stream_id or str(uuid4())
         if not message.has_audio:
             return CallSettings(stream_id, has_audio=False)
-        if message.listening is None and message.speaking is None:
+        if message.listening is None and message.speaking is None and not self._has_halves():
             raise BadRequest(STT_REQUIRED)
         return CallSettings(
             stream_id,
@@ -277,6 +277,11 @@ class Caller:
             turn_threshold=message.turn_threshold,
             timing=message.timing,
         )
+
+    def _has_halves(self) -> bool:
+        """Whether there is something that a config which names neither half goes on with."""
+        before = self._settings
+        return before is not None and (before.listening or before.speaking) is not None
 
     def _listening(self, source: Mapping[str, Any] | None) -> Listening | None:
         return None if source is None else messages.decode_listening(source, self._world)
@@ -338,8 +343,8 @@ class Caller:
         self._send(
             messages.ready(
                 settings.stream_id,
-                listens=settings.listening is not None,
-                speaks=settings.speaking is not None,
+                settings.listening,
+                settings.speaking,
                 livekit_url=self._livekit_url,
             )
         )

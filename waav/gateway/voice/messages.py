@@ -8,7 +8,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from waav import __version__
@@ -19,8 +19,8 @@ from waav.session.call_settings import Listening, Speaking
 from waav.session.settings import SpeechFinalSettings
 from waav.session.world import World
 from waav.speech.emotion import parse_emotion
-from waav.speech.formats import listen_format, resolve
-from waav.speech.provider import ListenSettings, SpeakSettings
+from waav.speech.formats import label, listen_format, resolve
+from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 from waav.speech.wire import Transcript
 
 TEXT_MAX_BYTES: Final = 1024 * 1024
@@ -72,6 +72,11 @@ class Clear:
 @dataclass(frozen=True, slots=True)
 class Flush:
     """Nothing to do: every ``speak`` is synthesised without waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """``loading_start`` and ``loading_stop`` of Sayna's clients: its sound while somebody thinks. There is none here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ Message = (
     | Speak
     | Clear
     | Flush
+    | Loading
     | Connect
     | UpdateConfig
     | Audio
@@ -300,7 +306,7 @@ def _sip_transfer(read: Fields) -> SipTransfer:
 
 
 def _phone_number(text: str) -> str:
-    """Contract 2.13: one optional leading +, then ASCII digits only."""
+    """One optional leading +, then ASCII digits only."""
     number = text.strip()
     if not number:
         raise BadNumber("Invalid phone number: Phone number cannot be empty")
@@ -338,6 +344,8 @@ _DECODERS: Final[dict[str, Callable[[Fields], Message]]] = {
     "interrupt": lambda _: Clear(),
     "stop": lambda _: Clear(),
     "flush": lambda _: Flush(),
+    "loading_start": lambda _: Loading(),
+    "loading_stop": lambda _: Loading(),
     "audio": _audio,
     "ping": _ping,
 }
@@ -371,6 +379,7 @@ def decode_listening(
     provider = world.registry.find(read.required_text("provider"))
     if provider.listen is None:
         raise BadRequest(f"{provider.name} does not offer speech recognition")
+    model, warnings = _chosen(provider, read.text("model"), "model")
     settings = ListenSettings(
         provider=provider.name,
         format=listen_format(
@@ -378,10 +387,10 @@ def decode_listening(
         ),
         language=read.text("language") or "en-US",
         punctuation=punctuation is not False,
-        model=read.text("model") or None,
-        options=read.object("options") or {},
+        model=model,
+        options={**_flat_options(read, provider), **(read.object("options") or {})},
     )
-    return Listening(provider, settings, world.account(provider, own_key))
+    return Listening(provider, settings, world.account(provider, own_key), warnings)
 
 
 def decode_speaking(
@@ -413,11 +422,13 @@ def decode_speaking(
     if provider.speak is None:
         raise BadRequest(f"{provider.name} does not offer speech synthesis")
     preferred = provider.compressed[0] if prefers_compressed and provider.compressed else None
+    model, no_model = _chosen(provider, read.text("model"), "model")
+    voice, no_voice = _chosen(provider, read.text("voice_id", "voice"), "voice_id")
     settings = SpeakSettings(
         provider=provider.name,
         format=resolve(name or preferred, sample_rate, default_rate_hz=default_rate_hz),
-        model=read.text("model") or None,
-        voice=read.text("voice_id", "voice") or None,
+        model=model,
+        voice=voice,
         language=read.text("language") or None,
         rate=rate,
         emotion=emotion,
@@ -425,6 +436,8 @@ def decode_speaking(
         wants_format=name is not None,
     )
     account = world.account(provider, own_key)
+    settings, no_such = _without_voice_as_model(provider, settings, account)
+    not_compressed = (NOT_COMPRESSED,) if prefers_compressed and preferred is None else ()
     return Speaking(
         provider,
         settings,
@@ -432,8 +445,58 @@ def decode_speaking(
         pronunciations,
         dial_s,
         request_s,
-        warnings=(NOT_COMPRESSED,) if prefers_compressed and preferred is None else (),
+        warnings=(*no_model, *no_voice, *no_such, *not_compressed),
     )
+
+
+FILLED_IN: Final[Mapping[str, str]] = {
+    "nova-3": "deepgram",
+    "nova-2": "deepgram",
+    "aura-asteria-en": "deepgram",
+}
+"""Names that clients of the original send whether or not anybody chose them, and whose names they are."""
+
+
+def _chosen(
+    provider: Provider, name: str | None, field_name: str
+) -> tuple[str | None, tuple[str, ...]]:
+    """A model or voice that somebody chose, and a warning where nobody did: a client has filled in another vendor's."""
+    if not name:
+        return None, ()
+    if FILLED_IN.get(name.strip().lower(), provider.name) == provider.name:
+        return name, ()
+    return None, (
+        f"{field_name} {name[:64]!r} is none of {provider.name}'s: its own default is used",
+    )
+
+
+def _without_voice_as_model(
+    provider: Provider, settings: SpeakSettings, account: Account
+) -> tuple[SpeakSettings, tuple[str, ...]]:
+    """Some clients send the voice as the model too. Where a vendor knows no such model, it counts as not chosen."""
+    if settings.model is None or settings.model != settings.voice or provider.speak is None:
+        return settings, ()
+    try:
+        provider.speak(settings, account)
+    except BadRequest:
+        without = replace(settings, model=None)
+        return without, (
+            f"model {settings.model[:64]!r} is a voice: {provider.name}'s own default is used",
+        )
+    return settings, ()
+
+
+FLAT_OPTIONS: Final = ("interim_results", "endpointing", "diarize", "keywords", "smart_format")
+"""Vendor options that the SDKs send beside the other fields of ``stt_config``."""
+
+
+def _flat_options(read: Fields, provider: Provider) -> dict[str, Any]:
+    """Those of the SDKs' flat options that are there, for a vendor that has them."""
+    return {
+        name: value
+        for name in FLAT_OPTIONS
+        if name in provider.options and (value := read.value(name)) is not None
+    }
 
 
 def _own_key(read: Fields) -> Secret | None:
@@ -486,21 +549,60 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def ready(stream_id: str, *, listens: bool, speaks: bool, livekit_url: str) -> str:
+def ready(
+    stream_id: str, listening: Listening | None, speaking: Speaking | None, *, livekit_url: str
+) -> str:
     """The config is in force: audio and texts are welcome."""
-    words = [word for word, is_there in (("stt", listens), ("tts", speaks)) if is_there]
-    message = {
+    words = [word for word, half in (("stt", listening), ("tts", speaking)) if half is not None]
+    message: dict[str, Any] = {
         "type": "ready",
         "stream_id": stream_id,
         "livekit_url": livekit_url,
         "session_id": stream_id,
-        "stt_ready": listens,
-        "tts_ready": speaks,
+        "stt_ready": listening is not None,
+        "tts_ready": speaking is not None,
         "livekit_connected": False,
         "server_version": __version__,
         "capabilities": words,
     }
+    warnings: list[str] = []
+    if listening is not None:
+        message["stt"] = _heard_as(listening)
+        warnings += listening.warnings
+    if speaking is not None:
+        message["tts"] = _spoken_as(speaking)
+        warnings += speaking.warnings
+    if warnings:
+        message["warnings"] = warnings
     return _dump(message)
+
+
+def _heard_as(listening: Listening) -> dict[str, Any]:
+    """Who recognises, and what the caller's audio is taken for."""
+    settings, provider = listening.settings, listening.provider
+    return {
+        "provider": provider.name,
+        "model": settings.model or provider.models.get("listen"),
+        "language": settings.language,
+        "encoding": settings.format.encoding
+        if settings.format.container == "raw"
+        else label(settings.format),
+        "sample_rate": settings.format.rate_hz,
+        "channels": settings.format.channels,
+    }
+
+
+def _spoken_as(speaking: Speaking) -> dict[str, Any]:
+    """Who speaks, and what audio the caller will get."""
+    settings, provider = speaking.settings, speaking.provider
+    return {
+        "provider": provider.name,
+        "model": settings.model or provider.models.get("speak"),
+        "voice": settings.voice,
+        "audio_format": label(settings.format),
+        "sample_rate": settings.format.rate_hz,
+        "channels": settings.format.channels,
+    }
 
 
 def stt_result(transcript: Transcript) -> str:

@@ -26,6 +26,8 @@ class Recogniser(Protocol):
     def settings(self) -> ListenSettings: ...
     @property
     def account(self) -> Account: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
 
 class Listen:
@@ -128,6 +130,8 @@ class Listen:
         return make(self._listener.settings, self._listener.account)
 
     async def _open(self) -> None:
+        for warning in self._listener.warnings:
+            self._notes.take(warning)
         link = await self._surroundings.dialler.open(
             self._listener.provider.name,
             self._new_dialogue,

@@ -16,6 +16,7 @@ from waav.speech.provider import Credential, Provider
 openai = Provider(
     "openai",
     title="OpenAI",
+    aliases=("openai-whisper",),
     credentials=(
         Credential("api_key", "OPENAI_API_KEY", "openai_api_key", "OpenAI API key"),
         Credential(

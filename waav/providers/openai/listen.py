@@ -9,7 +9,7 @@ from typing import Any
 from waav.errors import BadRequest, ProviderError, WireError
 from waav.providers.openai.account import base, headers, is_openai
 from waav.providers.openai.answers import read
-from waav.providers.openai.options import FILE_BYTES, LISTEN_OPTIONS
+from waav.providers.openai.options import FILE_BYTES, LISTEN_OPTIONS, model_of
 from waav.providers.openai.refusals import refused
 from waav.speech import languages, multipart, vendor_options, wav, wire
 from waav.speech.account import api_key
@@ -44,7 +44,7 @@ class Listen:
     def __init__(self, settings: ListenSettings, account: Account) -> None:
         chosen = vendor_options.read("openai", LISTEN_OPTIONS, settings.options, account.options)
         address = base(account)
-        self._model = vendor_options.model_name("openai", settings.model or LISTEN_MODEL)
+        self._model = model_of(settings.model or LISTEN_MODEL, is_openai=is_openai(address))
         self._formats = _answers(self._model, is_openai(address))
         self._fields = self._form(settings, _fit(self._model, chosen, settings.options))
         self._answer_format = dict(self._fields)["response_format"]

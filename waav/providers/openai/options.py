@@ -2,13 +2,36 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from waav.speech import vendor_options
 from waav.speech.vendor_options import VendorOption, choice, choices, integer, number, texts
 
 FILE_BYTES = 25 * 1024 * 1024
 """Largest upload that OpenAI takes."""
+
+
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "tts1": "tts-1",
+    "tts1hd": "tts-1-hd",
+    "tts1-hd": "tts-1-hd",
+    "whisper": "whisper-1",
+    "whisper1": "whisper-1",
+}
+"""What the original took for a model besides its name."""
+
+
+def model_of(name: str, *, is_openai: bool) -> str:
+    """A model by its name in any case, or by a short name; vendors with the same API may well tell case apart.
+
+    Raises:
+        BadRequest: it is no name at all.
+    """
+    checked = vendor_options.model_name("openai", name)
+    if not is_openai:
+        return checked
+    plain = checked.lower().replace("_", "-")
+    return SHORT_NAMES.get(plain, plain)
 
 
 def _chunking(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from waav.errors import BadRequest, ProviderError
 from waav.providers.openai.account import base, headers, is_openai
-from waav.providers.openai.options import SPEAK_OPTIONS
+from waav.providers.openai.options import SPEAK_OPTIONS, model_of
 from waav.providers.openai.refusals import refused
 from waav.providers.openai.voices import VOICES
 from waav.speech import emotion, vendor_options, wire
@@ -30,9 +30,10 @@ class Speak:
     def __init__(self, settings: SpeakSettings, account: Account) -> None:
         chosen = vendor_options.read("openai", SPEAK_OPTIONS, settings.options, account.options)
         address = base(account)
-        self._model = vendor_options.model_name("openai", settings.model or SPEAK_MODEL)
+        self._model = model_of(settings.model or SPEAK_MODEL, is_openai=is_openai(address))
         name = vendor_options.model_name("openai", settings.voice or SPEAK_VOICE)
         if is_openai(address):
+            name = name if name.startswith("voice_") else name.lower()
             _check_names(self._model, name)
         self.format, answer_format = _speak_format(settings.format)
         self._warnings: list[wire.Warned] = []
