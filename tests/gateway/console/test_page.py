@@ -62,7 +62,7 @@ class ConsoleTests(SynchronousTestCase):
         ):
             answer = self.client.request("GET", f"/console/{path}")
             self.assertEqual((path, answer.status), (path, 404))
-                self.assertNotIn(b"import", answer.body)
+            self.assertNotIn(b"import", answer.body)
         self.assertEqual(self.client.request("GET", "/consoles").status, 404)
 
     def test_policy(self) -> None:
