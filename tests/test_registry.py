@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import twisted.plugins
 import waav.providers
+from waav.config.load import load
 from waav.errors import BadRequest, ConfigError
 from waav.registry import Registry
 from waav.speech.provider import Provider
@@ -86,19 +87,26 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.registry.speaking(), (self.other,))
 
 
+def vendors() -> set[str]:
+    """The names of our own vendors: modules, and folders of their verbs."""
+    return {
+        path.stem
+        for path in Path(waav.providers.__path__[0]).glob("[a-z]*")
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+
+
 class DiscoveryTests(SynchronousTestCase):
     def test_every_module_is_found(self) -> None:
         """Every vendor of ours, a module or a folder, is found without being listed anywhere (S-PLG-03)."""
-        folder = Path(waav.providers.__path__[0])
-        modules = {path.stem for path in folder.glob("[a-z]*")}
+        modules = vendors()
         self.assertEqual({one.name for one in Registry.discover().providers} & modules, modules)
         self.assertLessEqual({"deepgram", "local"}, modules)  # a folder, and a single file
 
     def test_nothing_else_names_a_vendor(self) -> None:
         """Adding a vendor touches its own module only: no other code of the gateway's rooms below config names one."""
-        here = Path(waav.providers.__path__[0]).glob("[a-z]*")
-        vendors = {one.stem for one in here} - {"local"}  # the built-in default of settings
-        self.assertLessEqual({"deepgram", "openai"}, vendors)
+        named = vendors() - {"local"}  # the built-in default of settings
+        self.assertLessEqual({"deepgram", "openai"}, named)
         root = Path(waav.providers.__path__[0]).parent
         rooms = ("speech", "links", "graph", "session", "models", "testing")
         for path in [
@@ -110,7 +118,7 @@ class DiscoveryTests(SynchronousTestCase):
                 for line in path.read_text("utf-8").splitlines()
                 if "import" in line or " == " in line
             )
-            for vendor in vendors:
+            for vendor in named:
                 self.assertNotIn(vendor, code.lower(), str(path))
 
     def test_outside_plugin(self) -> None:
@@ -123,13 +131,38 @@ class DiscoveryTests(SynchronousTestCase):
         self.assertEqual(Registry.discover().find("coyote").title, "Acme")
 
     def test_broken_plugin(self) -> None:
-        """A plugin that cannot be imported is logged with its reason and the others are there (S-PLG-03)."""
+        """A plugin that cannot be imported is one line with its file and the error; the others are there (S-PLG-03)."""
         folder = Path(self.mktemp()) / "plugins"
         folder.mkdir(parents=True)
-        (folder / "broken_speech.py").write_text("import there_is_no_such_module\n")
-        self.patch(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(folder.resolve())])
-        self.assertEqual(Registry.discover().find("openai").name, "openai")
-        self.assertIn("there_is_no_such_module", str(self.flushLoggedErrors(ImportError)[0].value))
+        for name, text, line, said in (
+            (
+                "broken_speech.py",
+                "\nimport there_is_no_such_module\n",
+                2,
+                "ModuleNotFoundError: No module named",
+            ),
+            ("broken_words.py", "x = 1\nthis is no Python\n", 2, "SyntaxError: invalid syntax"),
+            ("broken_start.py", "import json\n\njson.loads('{')\n", 3, "JSONDecodeError: "),
+            ("broken_exit.py", "raise SystemExit(3)\n", 1, "SystemExit: 3"),
+        ):
+            (folder / name).write_text(text)
+            self.patch(
+                twisted.plugins, "__path__", [*twisted.plugins.__path__, str(folder.resolve())]
+            )
+            registry = Registry.discover()
+            self.assertEqual(registry.find("openai").name, "openai")
+            (told,) = registry.broken
+            self.assertIn(
+                f"plugin {folder.resolve() / name} line {line} cannot be used: {said}", told
+            )
+            self.assertNotIn("\n", told)
+            (folder / name).unlink()
+
+    def test_broken_plugins_are_told_at_start(self) -> None:
+        """What is wrong with a plugin is among the notices that check prints and the log begins with."""
+        broken = Registry(Registry.discover().providers, ["plugin x.py cannot be used: why"])
+        loaded = load(broken)
+        self.assertIn("plugin x.py cannot be used: why", loaded.notices)
 
     def test_no_provider_at_all(self) -> None:
         """Something that only claims to be a provider is refused by name."""

@@ -1,13 +1,16 @@
 """Which providers there are, by name and by alias.
 
 Nothing lists them: every module-level ``Provider`` in ``waav.providers``, and in the ``twisted.plugins`` package
-of any installed distribution, is found at start. A module that cannot be imported is logged by Twisted and
-leaves the others alone.
+of any installed distribution, is found at start. A module that cannot be imported is told by its file and leaves the
+others alone.
 """
 
+import re
+import sys
 from collections.abc import Iterable
 from typing import Self
 
+import twisted.plugin
 from twisted.plugin import getPlugins
 
 import twisted.plugins
@@ -23,11 +26,15 @@ class Registry:
     Args:
         providers: in any order; the same object twice counts once.
 
+    Attributes:
+        broken: a line for each plugin that cannot be imported: its file, and the error.
+
     Raises:
         ConfigError: two providers claim one name or alias; the text names both.
     """
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], broken: Iterable[str] = ()) -> None:
+        self.broken = tuple(broken)
         self._by_name: dict[str, Provider] = {}
         mine: list[Provider] = []
         for provider in providers:
@@ -39,9 +46,10 @@ class Registry:
     @classmethod
     def discover(cls) -> Self:
         """Everything installed: our own modules and outside plugins."""
-        ours = getPlugins(IProvider, waav.providers)
-        outside = getPlugins(IProvider, twisted.plugins)
-        return cls(_implementations([*ours, *outside]))
+        with _Complaints() as complaints:
+            ours = list(getPlugins(IProvider, waav.providers))
+            outside = list(getPlugins(IProvider, twisted.plugins))
+        return cls(_implementations([*ours, *outside]), complaints.lines)
 
     def find(self, name: str) -> Provider:
         """The provider of that name or alias.
@@ -71,6 +79,47 @@ class Registry:
                     f"provider name {name!r} is claimed by both {owner.name} ({owner.title})"
                     f" and {provider.name} ({provider.title})"
                 )
+
+
+class _Complaints:
+    """Stands in for the log of ``twisted.plugin`` while it looks: it would log a whole traceback of its own inside for
+    every plugin that cannot be imported, and only where a log is kept."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._log = twisted.plugin.log  # type: ignore[attr-defined]
+        twisted.plugin.log = self  # type: ignore[attr-defined, assignment]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        twisted.plugin.log = self._log  # type: ignore[attr-defined]
+
+    def err(self, *_: object) -> None:
+        """The exception that is being handled."""
+        error = sys.exception()
+        line = f"plugin {_file_of(error)} cannot be used: {type(error).__name__}: {error}"
+        if line not in self.lines:
+            self.lines.append(line)
+
+    def msg(self, *_: object, **__: object) -> None:
+        """That the cache of plugins cannot be written, which costs some milliseconds at each start."""
+
+
+def _file_of(error: BaseException | None) -> str:
+    """The plugin's own file: the first that is neither Twisted's nor the machinery of imports."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename} line {error.lineno}"
+    traceback = None if error is None else error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not name.startswith("<frozen") and not re.search(
+            r"[/\\]twisted[/\\](plugin|python)\b", name
+        ):
+            return f"{name} line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return "of unknown place"
 
 
 def _implementations(found: Iterable[object]) -> Iterable[Provider]:

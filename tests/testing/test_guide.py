@@ -6,11 +6,13 @@ import re
 import shutil
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import twisted.plugins
+from waav import __version__
 from waav.registry import Registry
 from waav.testing.player import Player
 from waav.testing.recording import Recording
@@ -42,9 +44,22 @@ class GuideTests(SynchronousTestCase):
                 "acme-speak.jsonl",
                 "acme.py",
                 "acme.rules.json",
+                "pyproject.toml",
                 "test_acme.py",
             ],
         )
+
+    def test_the_distribution(self) -> None:
+        """The guide's pyproject.toml is whole: it names what builds it, what it needs, and the folder of the plugin."""
+        project = tomllib.loads(FILES["pyproject.toml"])
+        self.assertEqual(project["tool"]["setuptools"]["packages"], ["twisted.plugins"])
+        (needs,) = project["project"]["dependencies"]
+        self.assertEqual(needs, f"waav >= {__version__.partition('.')[0]}")
+        self.assertIn("requires-python", project["project"])
+
+    def test_the_command(self) -> None:
+        """The command that runs the tests names the reactor that the gateway runs on."""
+        self.assertIn("twisted.trial --reactor=asyncio test_acme", GUIDE.read_text("utf-8"))
 
     def test_found_as_a_plugin(self) -> None:
         """The module of the guide, put where it says, is found under its alias and does what was recorded (F-318, F-327)."""

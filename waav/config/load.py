@@ -129,7 +129,7 @@ def load(
         problems.append(
             Problem("WAAV_CONFIG_PRECEDENCE", f"must be yaml or env, is {order!r}", "environment")
         )
-    notices = list(unknown_variables(environ, known))
+    notices = [*registry.broken, *unknown_variables(environ, known)]
     if is_lenient:
         notices += [f"ignored: {problem}" for problem in problems if problem.is_unknown_key]
         problems = [problem for problem in problems if not problem.is_unknown_key]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from waav.secret import Secret
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
 
 _T = TypeVar("_T")
@@ -47,6 +48,16 @@ class CallSettings:
     timing: Mapping[str, Any] = field(
         default_factory=dict
     )  # fields of SpeechFinalSettings set by this call
+
+    def masked(self, text: str) -> str:
+        """The text without the keys of both halves: vendors quote what they were sent."""
+        for half in (self.listening, self.speaking):
+            if half is None:
+                continue
+            for secret in (half.account.key, *half.account.credentials.values()):
+                if isinstance(secret, Secret) and secret:
+                    text = text.replace(secret.reveal(), "***")
+        return text
 
     def over(self, earlier: "CallSettings") -> "CallSettings":
         """These settings, put in the place of ``earlier`` ones.

@@ -22,6 +22,7 @@ from waav.session.outlet import Outlet
 from waav.session.own_models import converse, noise_config, turns_config
 from waav.session.playback import Playback
 from waav.session.summary import CallSummary
+from waav.session.trouble import log_trouble
 from waav.session.world import World
 from waav.speech import wire
 
@@ -240,6 +241,7 @@ class ConfiguredCall:
                 self._stt_error(error)
             case wire.Restored():
                 self._figures.add("reconnects")
+                self._log_restored()
             case wire.Lost(error):
                 self._congested(False)
                 self._stt_error(error)
@@ -257,6 +259,8 @@ class ConfiguredCall:
                 self._write_down()
                 self._tell(self._outlet.spoken_all)
             case Broken(utterance, error):
+                if isinstance(error, ProviderError):
+                    log_trouble(self._log, self._figures, self._settings, error)
                 self._playback.failed(utterance)
                 if self._settings.speaking is not None:
                     self._ledger.error(self._settings.speaking.provider.name, "tts", error.code)
@@ -265,7 +269,17 @@ class ConfiguredCall:
     def _stt_error(self, error: ProviderError) -> None:
         if self._settings.listening is not None:
             self._ledger.error(self._settings.listening.provider.name, "stt", error.code)
+        log_trouble(self._log, self._figures, self._settings, error)
         self._error(f"STT streaming error: {error.message}", error.code)
+
+    def _log_restored(self) -> None:
+        listening = self._settings.listening
+        if listening is not None and self._figures.is_new(listening.provider.name, "Restored"):
+            self._log.warn(
+                "{stream_id}: {provider} broke off and was connected again",
+                stream_id=self._settings.stream_id,
+                provider=listening.provider.name,
+            )
 
     def _congested(self, is_full: bool) -> None:
         if is_full != self._is_congested:

@@ -14,12 +14,13 @@ from automat import NoTransition
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.logger import Logger
 
-from waav.errors import BadRequest, ProviderTimeout, WaavError
+from waav.errors import BadRequest, ProviderError, ProviderTimeout, WaavError
 from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.configured import ConfiguredCall
 from waav.session.outlet import Outlet
 from waav.session.states import Nothing, new_states
 from waav.session.summary import CallSummary
+from waav.session.trouble import log_trouble
 from waav.session.world import World
 
 NOT_CONFIGURED = "Audio processing is disabled. Send config message with audio=true first."
@@ -170,10 +171,12 @@ class Session:
                 if call is not None:
                     await call.stop(at_once=True)
                 raise CancelledError()
-        except Exception:
+        except Exception as error:
             self._settings = None
             self._arriving = None
             self._states.failed()
+            if isinstance(error, ProviderError):
+                log_trouble(self._log, self.figures, settings, error)
             raise
         self._call = call
         if call is not None and self._is_paused:
@@ -243,7 +246,8 @@ class Session:
             seconds=seconds,
             heard=figures.heard_s,
             spoken=figures.spoken_s,
-            counts=str(figures),
+            counts=figures,
+            **figures.fields,
         )
 
     def _refuse(self, message: str) -> None:

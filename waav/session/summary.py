@@ -2,8 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from waav.links.figures import LinkFigures
+
+MOST_CAUSES: Final = 32
+"""Kinds of trouble that one call may log: enough for any, and not for a vendor that invents new codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class CallSummary:
         self.spoken_s = 0.0
         self.counts: Counter[str] = Counter()
         self._recognisers: list[LinkFigures] = []
+        self._told: set[tuple[str, ...]] = set()
 
     def connected(self, recogniser: LinkFigures) -> None:
         """Another connection recognises from now on."""
@@ -70,6 +75,29 @@ class CallSummary:
     def add(self, name: str, number: int = 1) -> None:
         """Count ``number`` more of ``name``."""
         self.counts[name] += number
+
+    def is_new(self, *cause: str) -> bool:
+        """Whether this cause of trouble has not been told of before in this call."""
+        if cause in self._told or len(self._told) >= MOST_CAUSES:
+            return False
+        self._told.add(cause)
+        return True
+
+    @property
+    def fields(self) -> dict[str, int | float]:
+        """All that was counted, by name, for logs that are read by programs."""
+        recognition = self.recognition
+        found: dict[str, int | float] = dict(self.counts)
+        if self._recognisers:
+            found |= {
+                "stt_audio_bytes": recognition.audio_bytes,
+                "stt_results": recognition.results,
+                "stt_finals": recognition.finals,
+                "stt_uptime_s": round(recognition.uptime_s, 3),
+            }
+            if recognition.confidence is not None:
+                found["stt_confidence"] = round(recognition.confidence, 3)
+        return found
 
     def __getitem__(self, name: str) -> int:
         return self.counts[name]

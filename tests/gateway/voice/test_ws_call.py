@@ -124,7 +124,8 @@ class CallTests(TestCase):
         self.assertTrue(await self.spoken(client))
 
     async def test_log(self) -> None:
-        """A call leaves two lines with its id: its beginning and its end, without texts. (SRV-06, X-11)"""
+        """A call leaves three lines with its id: its beginning, where it comes from, and its end, without texts.
+        (SRV-06, X-11)"""
         lines: list[str] = []
 
         def note(event: Any) -> None:
@@ -141,7 +142,8 @@ class CallTests(TestCase):
         client.sendClose(1000)
         await client.gone
         await self.calls.stop(0)
-        self.assertEqual([line.partition(":")[0] for line in lines], ["call", "call"], lines)
+        self.assertEqual([line.partition(":")[0] for line in lines], ["call"] * 3, lines)
+        self.assertIn("the caller is at 127.0.0.1", " ".join(lines))
         self.assertNotIn("hello", " ".join(lines).lower())
 
     async def spoken_among_results(self, client: Client) -> None:

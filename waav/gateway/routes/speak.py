@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,7 +30,9 @@ from waav.gateway.http.request import GatewayRequest
 from waav.gateway.settings import SpeechDefaults
 from waav.gateway.voice.messages import decode_speaking
 from waav.secret import Secret
-from waav.session.call_settings import Speaking
+from waav.session.call_settings import CallSettings, Speaking
+from waav.session.summary import CallSummary
+from waav.session.trouble import log_trouble
 from waav.session.world import World
 from waav.speech import wav
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat
@@ -123,6 +126,8 @@ class Delivery:
         timeout_s: longest time without any audio; for the first of it that is the limit of the whole wait.
         calls: waits for this answer when the gateway stops, as for a call.
     """
+
+    _log = Logger()
 
     def __init__(
         self, request: GatewayRequest, clock: IReactorTime, timeout_s: float, calls: LiveConnections
@@ -254,6 +259,12 @@ class Delivery:
             self._request.unregisterProducer()
 
     async def _failed(self, error: WaavError, speaking: Speaking) -> bytes | None:
+        if isinstance(error, ProviderError):
+            # One request is one cause.
+            call = CallSettings(
+                f"POST /speak from {self._request.client_address}", speaking=speaking
+            )
+            log_trouble(self._log, CallSummary(0.0), call, error)
         if not self._is_open:
             return refusal(self._request, error, speaking)
         await self._request.break_off()

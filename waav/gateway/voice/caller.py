@@ -13,7 +13,6 @@ from waav.gateway.http.fields import TooLarge
 from waav.gateway.settings import WebSocketSettings
 from waav.gateway.voice import messages
 from waav.gateway.voice.inbox import HeldBy, Inbox, InboxState
-from waav.secret import Secret
 from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.outlet import Outlet
 from waav.session.world import World
@@ -125,6 +124,7 @@ class Caller:
         self._tasks = Tasks()
         self._call = open_call(world, self)
         self._settings: CallSettings | None = None  # in force
+        self._logged_as: str | None = None
         self._asked: CallSettings | None = None  # in force, being carried out, or failed
         self._inbox = Inbox(settings.waiting_bytes, line.hold)
         self._unread: int | None = None  # messages sent since his connection is full
@@ -333,11 +333,7 @@ class Caller:
     def _ready(self, settings: CallSettings, wants_dag: bool) -> None:
         self._settings = settings
         self._was_told_no_stt = False
-        self._log.debug(
-            "{stream_id}: the caller is at {address}",
-            stream_id=settings.stream_id,
-            address=self._address,
-        )
+        self._log_arrival(settings)
         if wants_dag:
             self._send(messages.error(NO_DAG, "dag_not_enabled"))
         self._send(
@@ -393,15 +389,19 @@ class Caller:
             self._inbox.hold(HeldBy.UNREAD, False)
             self._call.resume()
 
+    def _log_arrival(self, settings: CallSettings) -> None:
+        """Where he comes from: once for each name that his call has."""
+        if settings.stream_id != self._logged_as:
+            self._logged_as = settings.stream_id
+            self._log.info(
+                "{stream_id}: the caller is at {address}",
+                stream_id=settings.stream_id,
+                address=self._address or "no address",
+            )
+
     def _without_keys(self, text: str) -> str:
         """Vendors quote what they were sent; a key must not get into a message."""
-        for half in (self._asked.listening, self._asked.speaking) if self._asked else ():
-            if half is None:
-                continue
-            for secret in (half.account.key, *half.account.credentials.values()):
-                if isinstance(secret, Secret) and secret:
-                    text = text.replace(secret.reveal(), "***")
-        return text
+        return text if self._asked is None else self._asked.masked(text)
 
     # The end.
 
