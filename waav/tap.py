@@ -16,7 +16,7 @@ from waav.config.load import (
     PRECEDENCES,
     ConfigProblems,
     Loaded,
-    check_turn_model,
+    check_models,
     given_by,
     load,
 )
@@ -80,7 +80,7 @@ class Options(usage.Options):
                 is_lenient=bool(self["lenient-config"]),
                 given=given_by(self.get),
             )
-            check_turn_model(self.loaded.config)
+            check_models(self.loaded.config)
         except ConfigProblems as error:
             refuse(*(str(problem) for problem in error.problems))
         except ConfigError as error:

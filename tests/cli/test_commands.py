@@ -161,6 +161,20 @@ class ConfigCommandTests(SynchronousTestCase):
         self.assertIn("run waav init", err)
         self.assertIn("models.offline", self.main("init", "-c", path)[2])
 
+    def test_check_of_a_noise_filter(self) -> None:
+        """check says that the gateway could not start without its noise filter and its turn model, each in a line, and
+        so does serve --check-config; init does not mind (NF-01)."""
+        path = self.config(
+            "noise_filter: {enabled: true}\nturn_detection: {required: true}\n"
+            f"models: {{path: {self.mktemp()}, offline: true}}"
+        )
+        for command in (("config", "check"), ("serve", "--check-config")):
+            code, out, err = self.main(*command, "-c", path)
+            self.assertEqual((code, out, len(err.splitlines())), (1, "", 2), err)
+            self.assertIn("waav: noise_filter.enabled: ", err)
+            self.assertIn("waav: turn_detection.required: ", err)
+        self.assertIn("waav: dtln: ", self.main("init", "-c", path)[2])
+
     def test_show(self) -> None:
         """Every value is listed with where it comes from; secrets are masked (F-001, F-026)."""
         path = self.config("server: {port: 4000}\nproviders: {deepgram_api_key: topsecret}")

@@ -158,14 +158,14 @@ class LoadingTests(SynchronousTestCase):
     """Which files are needed."""
 
     def test_missing(self) -> None:
-        """A filter without its files says which, and what to do. (NF-01)"""
+        """A filter without its files says which, and what to do."""
         for kind in KINDS:
             local = noise.local(NoiseSettings(engine=kind), Path(self.mktemp()))
             error = self.assertRaises(ModelMissing, local.load)
             self.assertIn("run waav init", error.message)
 
     def test_a_broken_library(self) -> None:
-        """A library that is not the pinned one is never loaded into the process. (NF-01)"""
+        """A library that is not the pinned one is never loaded into the process."""
         folder = Path(self.mktemp())
         folder.mkdir()
         (folder / "libdeepfilter.so").write_bytes(b"\x7fELF broken")

@@ -290,6 +290,45 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn("waav: turn_detection.required: ", err)
         self.assertIn("cannot be loaded", err)
 
+    def noise_filter(self, engine: str, folder: Path) -> tuple[Any, str, str]:
+        """Start with the filter switched on, and its files looked for there."""
+        path = Path(self.mktemp())
+        path.write_text(
+            f"models: {{path: {folder}}}\nnoise_filter: {{enabled: true, engine: {engine}}}"
+        )
+        return self.captured("-c", str(path))
+
+    def test_a_noise_filter_that_is_not_there(self) -> None:
+        """A filter that is switched on and is not there stops the start with a line that says which file is missing,
+        and what to do (NF-01)."""
+        for engine, file in (("dtln", "dtln-1.onnx"), ("deepfilternet", "libdeepfilter.so")):
+            code, _, err = self.noise_filter(engine, Path(self.mktemp()))
+            self.assertEqual((code, len(err.splitlines())), (1, 1), err)
+            self.assertIn("waav: noise_filter.enabled: ", err)
+            self.assertIn(f"{file} is not there; run waav init", err)
+
+    def test_a_noise_filter_that_is_damaged(self) -> None:
+        """So does one of which any file is not the pinned one (NF-01)."""
+        there = fetch.folder(None, None)
+        for artefact in (fetch.DTLN, fetch.deepfilternet()):
+            fetch.fetch(artefact, there)
+            for damaged in artefact.files:
+                folder = Path(self.mktemp())
+                folder.mkdir()
+                for file in artefact.files:
+                    (folder / file.name).symlink_to(there / file.name)
+                (folder / damaged.name).unlink()
+                (folder / damaged.name).write_bytes(b"x")
+                code, _, err = self.noise_filter(artefact.name, folder)
+                self.assertEqual(code, 1)
+                self.assertIn(f"{damaged.name} is damaged", err)
+
+    def test_a_noise_filter_that_is_not_wanted(self) -> None:
+        """Without the filter nobody looks for its files (NF-01)."""
+        path = Path(self.mktemp())
+        path.write_text(f"models: {{path: {self.mktemp()}}}")
+        self.assertFalse(self.parse("-c", str(path)).loaded.config.noise_filter.enabled)
+
     def test_a_required_model_that_works(self) -> None:
         """With a required turn model that can be loaded the gateway starts."""
         (file,) = fetch.SMART_TURN.files

@@ -329,7 +329,8 @@ class Folder:
         return size > self._max_bytes * share or entries > self._max_entries * share
 
     def _make_room(self) -> None:
-        """Delete what was not used for longest until the limit holds, and a tenth more, so as not to do this for each entry."""
+        """Delete what was not used for longest until the limit holds, and a tenth more, so as not to do this for each
+        entry; of the last one left only the limit is asked."""
         if not self._is_over(1.0):
             return
         found = []
@@ -338,8 +339,9 @@ class Folder:
                 continue  # somebody is writing it
             with suppress(FileNotFoundError):
                 found.append((path.stat().st_atime, path))
-        for _, path in sorted(found):
-            if not self._is_over(0.9):
+        oldest = [path for _, path in sorted(found)]
+        for path in oldest:
+            if not self._is_over(1.0 if path == oldest[-1] else 0.9):
                 return
             if self._unlink(path):
                 self.evictions += 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from waav.cli.choices import load_from
 from waav.cli.exits import OK
-from waav.config.load import check_turn_model
+from waav.config.load import check_models
 from waav.config.text import manual, sample, shown
 from waav.registry import Registry
 
@@ -31,7 +31,7 @@ def _check(options: argparse.Namespace) -> int:
     loaded = load_from(options)
     for notice in loaded.notices:
         print(f"waav: {notice}", file=sys.stderr)
-    check_turn_model(loaded.config)
+    check_models(loaded.config)
     print("the configuration can be used")
     return OK
 

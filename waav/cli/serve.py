@@ -6,10 +6,11 @@ from typing import Any
 
 from twisted.python import usage
 
+from waav.cli.choices import load_from
 from waav.cli.config import show
 from waav.cli.exits import USAGE
 from waav.config.layers import GIVEN
-from waav.config.load import given_by
+from waav.config.load import check_models, given_by
 from waav.net.loop import install_reactor
 
 
@@ -69,6 +70,7 @@ def twistd_arguments(options: argparse.Namespace) -> list[str]:
 def serve(options: argparse.Namespace) -> int:
     """Run until told to stop; returns the exit code."""
     if options.check_config:
+        check_models(load_from(options).config)
         return show(options)
     install_reactor()
     # Only now: twistd's modules import the reactor.

@@ -378,20 +378,36 @@ def models_folder(config: Config) -> Path:
     return fetch.folder(config.models.path, config.cache.path)
 
 
-def check_turn_model(config: Config) -> None:
-    """Load the turn model, only to see whether that works, if no call may go without it.
+def check_models(config: Config) -> None:
+    """Look whether the models that no call may go without are there and can be used; reads their files.
 
     Raises:
-        ConfigError: it is required, and it is not there or not usable.
+        ConfigProblems: one that is switched on, or required, is not.
     """
-    settings = config.turn_detection
-    if not settings.required:
-        return
-    try:
-        turn.local(settings, models_folder(config)).load()
-    except ConfigError as error:
-        reason = " ".join(error.message.split())
-        raise ConfigError(reason, "turn_detection.required") from error
+    checks = (
+        (config.turn_detection.required, "turn_detection.required", _check_turn_model),
+        (config.noise_filter.enabled, "noise_filter.enabled", _check_noise_filter),
+    )
+    problems = []
+    for is_needed, path, check in checks:
+        try:
+            if is_needed:
+                check(config)
+        except ConfigError as error:
+            problems.append(Problem(path, " ".join(error.message.split())))
+    if problems:
+        raise ConfigProblems(problems)
+
+
+def _check_turn_model(config: Config) -> None:
+    turn.local(config.turn_detection, models_folder(config)).load()
+
+
+def _check_noise_filter(config: Config) -> None:
+    """Its files have pinned hashes: sound ones work, and loading them here would cost 35 MB for good."""
+    for artefact in fetch.artefacts(False, config.noise_filter.engine):
+        for file in artefact.files:
+            fetch.verified(file, models_folder(config))
 
 
 def accounts(config: Config, registry: Registry) -> Callable[[Provider, Secret | None], Account]:

@@ -59,7 +59,7 @@ class NoiseSettings:
 
     enabled: bool = setting(
         False,
-        "Filter the caller's audio; a call may switch it for itself (noise_filter in config).",
+        "Filter the caller's audio; needs its model (waav init). A call may switch it for itself.",
     )
     engine: str = setting("dtln", "Which suppressor.", choices=("dtln", "deepfilternet"))
     mix: float = setting(

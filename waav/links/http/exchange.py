@@ -138,10 +138,9 @@ class Exchange:
                     raise
             # The vendor closed it while it was idle and we did not know yet: nothing he has done wrong.
             pool.figures.retries += 1
-        limit = min(self._limits.dial_s + self._limits.first_byte_s, self._remaining_s())
-        ends_at = self._clock.seconds() + limit
+        limit = min(self._limits.dial_s, self._remaining_s())
         fresh = await self._connected(pool, limit)
-        await self._ask(pool, fresh, data, ends_at - self._clock.seconds())
+        await self._ask(pool, fresh, data, self._limits.first_byte_s)
 
     async def _connected(self, pool: Pool, limit: float) -> HttpConnection:
         connecting = pool.connect()
