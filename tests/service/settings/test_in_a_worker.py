@@ -30,15 +30,15 @@ class WorkerCase(SettingsCase):
         return share
 
 
-class SecurityTests(WorkerCase, test_callers.SecurityTests):
+class SharedSecurityTests(WorkerCase, test_callers.SecurityTests):
     """See there."""
 
 
-class EndTests(WorkerCase, test_server.EndTests):
+class DrainTests(WorkerCase, test_server.EndTests):
     """See there."""
 
 
-class CacheTests(WorkerCase):
+class SharedCacheTests(WorkerCase):
     """Without a folder of their own workers keep speech together, in files, within the limits for memory."""
 
     def files(self) -> set[str]:

@@ -19,7 +19,7 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
     "server.backlog": ("test_server.ListenTests.test_backlog",),
     "server.drain_s": (
         "test_server.EndTests.test_drain",
-        "test_in_a_worker.EndTests.test_drain",
+        "test_in_a_worker.DrainTests.test_drain",
     ),
     "server.workers": ("tests.service.test_workers.CallTests.test_a_crash_and_a_drain",),
     "server.tls.enabled": ("tests.service.test_tap.TLSTests.test_https",),
@@ -27,31 +27,31 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
     "server.tls.key_path": ("tests.service.test_tap.TLSTests.test_https",),
     "security.cors_allowed_origins": (
         "test_callers.SecurityTests.test_cors",
-        "test_in_a_worker.SecurityTests.test_cors",
+        "test_in_a_worker.SharedSecurityTests.test_cors",
     ),
     "security.rate_limit_requests_per_second": (
         "test_callers.SecurityTests.test_rate",
-        "test_in_a_worker.SecurityTests.test_rate",
+        "test_in_a_worker.SharedSecurityTests.test_rate",
     ),
     "security.rate_limit_burst_size": (
         "test_callers.SecurityTests.test_burst",
-        "test_in_a_worker.SecurityTests.test_burst",
+        "test_in_a_worker.SharedSecurityTests.test_burst",
     ),
     "security.max_websocket_connections": (
         "test_callers.SecurityTests.test_all_connections",
-        "test_in_a_worker.SecurityTests.test_all_connections",
+        "test_in_a_worker.SharedSecurityTests.test_all_connections",
     ),
     "security.max_connections_per_ip": (
         "test_callers.SecurityTests.test_connections_of_one",
-        "test_in_a_worker.SecurityTests.test_connections_of_one",
+        "test_in_a_worker.SharedSecurityTests.test_connections_of_one",
     ),
     "security.trusted_proxies": (
         "test_callers.SecurityTests.test_proxies",
-        "test_in_a_worker.SecurityTests.test_proxies",
+        "test_in_a_worker.SharedSecurityTests.test_proxies",
     ),
     "security.max_body_bytes": (
         "test_callers.SecurityTests.test_body",
-        "test_in_a_worker.SecurityTests.test_body",
+        "test_in_a_worker.SharedSecurityTests.test_body",
     ),
     "websocket.idle_s": ("test_callers.WebSocketTests.test_idle",),
     "websocket.ping_s": ("test_callers.WebSocketTests.test_pings",),
@@ -85,16 +85,16 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
     "links.ping_s": ("test_links.StreamTests.test_pings",),
     "cache.path": (
         "test_cache.FileTests.test_path",
-        "test_in_a_worker.CacheTests.test_path",
+        "test_in_a_worker.SharedCacheTests.test_path",
     ),
     "cache.ttl_seconds": ("test_cache.MemoryTests.test_ttl",),
     "cache.max_memory_bytes": (
         "test_cache.MemoryTests.test_memory",
-        "test_in_a_worker.CacheTests.test_memory",
+        "test_in_a_worker.SharedCacheTests.test_memory",
     ),
     "cache.max_entries": (
         "test_cache.MemoryTests.test_entries",
-        "test_in_a_worker.CacheTests.test_entries",
+        "test_in_a_worker.SharedCacheTests.test_entries",
     ),
     "cache.max_disk_bytes": ("test_cache.FileTests.test_disk",),
     "cache.max_entry_bytes": ("test_cache.MemoryTests.test_largest_entry",),
