@@ -15,8 +15,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from waav import __version__
 
 ROOT = Path(__file__).parent.parent
-ELSEWHERE = {"Another twistd server is running"}
-"""Texts of Twisted."""
+ELSEWHERE = {
+    "Another twistd server is running",
+    "waav needs Python 3.11 or later; this is Python ...",
+    "... requires a different Python: ...",
+}
+"""Texts of Twisted, of ``setup.py`` and of pip."""
 
 
 def quoted() -> list[str]:
