@@ -113,6 +113,9 @@ class FakeCall:
     def clear(self) -> None:
         self.told.append(("clear",))
 
+    def flush(self) -> None:
+        self.told.append(("flush",))
+
     def turn_threshold(self, threshold: float) -> None:
         if self.raises is not None:
             raise self.raises

@@ -65,9 +65,9 @@ class RowTests(SynchronousTestCase):
         self.assertEqual(self.turns.next_at(), 2.8)
 
     def test_waiting_blank_interim(self) -> None:
-        """A blank partial result is passed on but is not speech (S-VM-13)."""
+        """A blank partial result is shown to nobody and is not speech (S-VM-13)."""
         self.turns.on_transcript(final("hello"), 0.0)
-        self.assertEqual(self.turns.on_transcript(interim("  "), 1.0), [interim("  ")])
+        self.assertEqual(self.turns.on_transcript(interim("  "), 1.0), [])
         self.assertEqual(self.turns.next_at(), 1.8)
 
     def test_waiting_final(self) -> None:
@@ -156,12 +156,13 @@ class RowTests(SynchronousTestCase):
         self.assertEqual(self.turns.verdict(question, True, 2.4), [])
 
     def test_hard_limit_waiting(self) -> None:
-        """However long somebody speaks, the turn ends 4 s after its first final (F-108, S-VM-27)."""
+        """However often the model says that somebody has not finished, the turn ends 4 s after its first final
+        (F-108, S-VM-27)."""
         self.turns.on_transcript(final("a"), 0.0)
-        for at in (1.0, 2.0, 3.0, 3.9):
-            self.turns.on_transcript(final("b"), at)
+        self.turns.on_transcript(final("b"), 1.0)
+        self.assertEqual(self.turns.verdict(self.ask(2.8), False, 2.9), [])
         self.assertEqual(self.turns.next_at(), 4.0)
-        self.assertEqual(self.force(4.0).text, "a b b b b")
+        self.assertEqual(self.force(4.0).text, "a b")
         self.assertEqual(dict(self.turns.counts), {"hard_timeout_fallback": 1})
 
     def test_hard_limit_deciding(self) -> None:
@@ -367,11 +368,16 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual(turns.next_at(), 10.0)
 
     def test_blank_final(self) -> None:
-        """A final without words is not shown and starts no turn; with end of speech it is shown (S-VM-10)."""
+        """A result without words is never shown, whatever it says of itself; the end of speech is, with the turn's
+        text (S-VM-10)."""
         turns = TurnRules(DEFAULTS)
-        self.assertEqual(turns.on_transcript(final("  "), 0.0), [])
-        self.assertIsNone(turns.next_at())
-        self.assertEqual(len(turns.on_transcript(vendor_end(""), 0.0)), 1)
+        for blank in (interim(""), final("  "), vendor_end(""), vendor_end(" \n")):
+            self.assertEqual(turns.on_transcript(blank, 0.0), [])
+            self.assertIsNone(turns.next_at())
+        turns.on_transcript(final("hello"), 0.0)
+        turns.on_transcript(final("world"), 0.5)
+        (shown,) = turns.on_transcript(vendor_end(" "), 1.0)
+        self.assertEqual((shown.text, shown.is_speech_final), ("hello world", True))
 
     def test_confidence_range(self) -> None:
         """Whatever a vendor sends, a client sees a confidence between 0 and 1 (F-125)."""
@@ -390,7 +396,20 @@ class OptionTests(SynchronousTestCase):
 TEXTS = st.sampled_from(["yes", "Yes.", "no", "你好", "and then", " ", ""])
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["interim", "final", "end", "true", "false", "failed"]),
+        st.sampled_from(
+            [
+                "interim",
+                "final",
+                "end",
+                "true",
+                "false",
+                "failed",
+                "started",
+                "ended",
+                "stops",
+                "comes",
+            ]
+        ),
         TEXTS,
         st.floats(0.0, 2.5),
     ),
@@ -406,11 +425,20 @@ class _Call:
         self.now = 0.0
         self.open: list[str] = []
         self.opened_at = 0.0
+        self.held_until = 0.0  # somebody counts as speaking
         self.questions: list[Ask] = []
 
     def step(self, kind: str, text: str, pause_s: float) -> None:
         self.pass_time(self.now + pause_s)
-        if kind == "interim":
+        if text.strip() and kind in ("interim", "final"):
+            self.held_until = max(self.held_until, self.now + 1.8)
+        if kind == "started":
+            self.held_until = self.now + 4.0
+        if kind in ("started", "ended"):
+            self.turns.on_speech(kind == "started", self.now)
+        elif kind in ("stops", "comes"):
+            self.see(self.turns.on_audio(kind == "comes", self.now))
+        elif kind == "interim":
             self.see(self.turns.on_transcript(interim(text), self.now))
         elif kind == "final":
             if text.strip():
@@ -429,7 +457,8 @@ class _Call:
             self.now = at
             self.see(self.turns.on_time(at))
         self.now = until
-        assert not self.open or self.now - self.opened_at <= 4.0 + 1e-6, "turn outlived its limit"
+        limit = max(self.opened_at + 4.0, self.held_until)
+        assert not self.open or self.now <= limit + 1e-6, "turn outlived its limit"
 
     def see(self, results: list[Transcript] | list[Transcript | Ask]) -> None:
         for result in results:
@@ -444,6 +473,126 @@ class _Call:
                 self.open = []
 
 
+class SpeakingTests(SynchronousTestCase):
+    """Nobody is cut off in the middle of speaking."""
+
+    def setUp(self) -> None:
+        self.turns = TurnRules(DEFAULTS)
+
+    def run_to(self, until: float, step_s: float = 0.1, at: float = 0.0) -> list[Transcript]:
+        """What timers force from ``at`` on, looked at every ``step_s``."""
+        forced: list[Transcript] = []
+        while at <= until:
+            forced += [one for one in self.turns.on_time(at) if isinstance(one, Transcript)]
+            at += step_s
+        return forced
+
+    def test_a_monologue(self) -> None:
+        """Of 57 s without a pause there are finals of its parts, and one end of speech, after its end."""
+        shown: list[Transcript] = []
+        at = 0.0
+        while at < 57.0:
+            said = final(f"part {at:.0f}") if round(at * 10) % 30 == 29 else interim("and so on")
+            shown += self.turns.on_transcript(said, at)
+            at += 0.1
+            shown += [one for one in self.turns.on_time(at) if isinstance(one, Transcript)]
+        self.assertEqual([one for one in shown if one.is_speech_final], [])
+        self.assertEqual(len([one for one in shown if one.is_final]), 19)
+        (end,) = self.run_to(70.0, at=at)
+        self.assertTrue(end.is_speech_final)
+        self.assertEqual(len(end.text.split("part ")), 20)
+
+    def test_finals_alone(self) -> None:
+        """A vendor who shows no partial text but tells when speech begins, with finals every 3 s and the true end at
+        15 s, is not cut off at 7 s."""
+        for part in range(5):
+            self.turns.on_speech(True, part * 3.0 + 0.1)
+            self.assertEqual(self.run_to(part * 3.0 + 2.9, at=part * 3.0 + 0.1), [])
+            self.turns.on_transcript(final(f"part {part}"), part * 3.0 + 3.0)
+        (end,) = self.turns.on_transcript(vendor_end("the whole"), 15.2)
+        self.assertEqual((end.text, end.forced), ("the whole", False))
+
+    def test_a_detector_that_forgets(self) -> None:
+        """A detector that takes noise for speech and never says that it has ended holds a turn open for a while, not
+        for ever."""
+        self.turns.on_transcript(final("hello"), 0.0)
+        self.turns.on_speech(True, 1.0)
+        self.assertEqual(self.run_to(4.9, at=1.0), [])
+        (end,) = self.run_to(6.0, at=4.9)
+        self.assertEqual(end.text, "hello")
+
+    def test_the_end_of_speech(self) -> None:
+        """When the detector says that nobody speaks any more, the ordinary wait counts."""
+        self.turns.on_transcript(final("hello"), 0.0)
+        self.turns.on_speech(True, 1.0)
+        self.turns.on_speech(False, 1.5)
+        self.assertEqual(len(self.run_to(2.9, at=1.5)), 1)
+
+    def test_words_hold_the_hard_limit_back(self) -> None:
+        """Partial text just before the hard limit moves it, by as long as the next words may take."""
+        turns = TurnRules(replace(DEFAULTS, hard_timeout_ms=2000))
+        turns.on_transcript(final("hello"), 0.0)
+        turns.on_transcript(interim("and"), 1.9)
+        self.assertEqual(turns.on_time(2.0), [])
+        self.assertAlmostEqual(turns.next_at() or 0.0, 3.7)
+        (end,) = turns.on_time(3.7)
+        self.assertIsInstance(end, Transcript)
+
+    def test_an_operator_who_wants_it_so(self) -> None:
+        """With interim_rearms off, words do not hold anything back: the limits are those that were configured."""
+        turns = TurnRules(replace(DEFAULTS, interim_rearms=False, wait_ms=10_000))
+        turns.on_transcript(final("hello"), 0.0)
+        turns.on_transcript(interim("and"), 3.9)
+        self.assertEqual(len(turns.on_time(4.0)), 1)
+
+
+class StoppedTests(SynchronousTestCase):
+    """Audio that stops coming."""
+
+    def setUp(self) -> None:
+        self.turns = TurnRules(DEFAULTS, has_detector=True)
+
+    def test_finals_are_the_turn(self) -> None:
+        """What is final when the audio stops ends the turn at once; no model is asked about silence."""
+        self.turns.on_transcript(final("hello"), 0.0)
+        (end,) = self.turns.on_audio(False, 1.0)
+        self.assertEqual((end.text, end.is_speech_final), ("hello", True))
+        self.assertIsNone(self.turns.next_at())
+
+    def test_the_vendors_last_final(self) -> None:
+        """Words that were not final yet are waited for; their final is the end."""
+        self.turns.on_transcript(final("hello"), 0.0)
+        self.turns.on_transcript(interim("wor"), 0.5)
+        self.assertEqual(self.turns.on_audio(False, 1.5), [])
+        shown = self.turns.on_transcript(final("world"), 1.7)
+        self.assertEqual([one.text for one in shown], ["world", "hello world"])
+        self.assertEqual([one.is_speech_final for one in shown], [False, True])
+
+    def test_a_vendor_who_says_nothing(self) -> None:
+        """A vendor who has no final for what he showed is not waited for longer than a second."""
+        self.turns.on_transcript(final("hello"), 0.0)
+        self.turns.on_transcript(interim("wor"), 0.5)
+        self.turns.on_audio(False, 1.5)
+        self.assertEqual(self.turns.on_time(2.4), [])
+        (end,) = self.turns.on_time(2.5)
+        assert isinstance(end, Transcript)
+        self.assertEqual(end.text, "hello")
+
+    def test_only_partial_text(self) -> None:
+        """Where nothing was final yet, the first final after the stop is the whole turn."""
+        self.turns.on_transcript(interim("hel"), 0.0)
+        self.assertEqual(self.turns.on_audio(False, 1.0), [])
+        shown = self.turns.on_transcript(final("hello"), 1.2)
+        self.assertEqual([one.is_speech_final for one in shown], [False, True])
+
+    def test_audio_again(self) -> None:
+        """When audio comes again, the next turn is like any other."""
+        self.turns.on_audio(False, 1.0)
+        self.assertEqual(self.turns.on_audio(True, 5.0), [])
+        self.assertEqual(len(self.turns.on_transcript(final("hello"), 6.0)), 1)
+        self.assertEqual(self.turns.next_at(), 7.8)
+
+
 class CallTests(SynchronousTestCase):
     """Any order of results, answers and pauses."""
 
@@ -454,6 +603,6 @@ class CallTests(SynchronousTestCase):
         call = _Call(TurnRules(DEFAULTS, has_detector=has_detector))
         for kind, text, pause_s in steps:
             call.step(kind, text, pause_s)
-        call.pass_time(call.now + 4.0)
+        call.pass_time(call.now + 8.0)
         self.assertEqual(call.open, [])
         self.assertIs(call.turns.state, State.IDLE)

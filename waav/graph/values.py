@@ -22,6 +22,13 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioFlow:
+    """The caller's audio comes again, or has stopped coming and the recogniser was asked for what he has."""
+
+    is_coming: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Frames:
     """Some audio of an utterance, labelled with what it really is, in the pieces that the caller gets.
 

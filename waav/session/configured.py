@@ -163,6 +163,13 @@ class ConfiguredCall:
         if self._text_in is not None:
             self._text_in(wire.Clear())
 
+    def flush(self) -> None:
+        """Finals for what the caller has said so far."""
+        if self._settings.listening is not None:
+            listen = self._graph.node("listen")
+            assert isinstance(listen, Listen)
+            listen.flush()
+
     def turn_threshold(self, threshold: float) -> None:
         """Change from which probability a turn counts as finished.
 
@@ -325,7 +332,11 @@ def _definition(world: World, settings: CallSettings, is_locked: Callable[[], bo
         turns = turns_config(world, listening, settings, noise)
         source = noise["format"] if noise else listening.settings.format
         hearing = {
-            "listening": {"listener": listening, "source": source},
+            "listening": {
+                "listener": listening,
+                "source": source,
+                "gap_s": world.limits.audio_gap_ms / 1000,
+            },
             "gate": {"is_locked": is_locked, "policy": world.interruption.block_stt},
             "turns": turns,
             "noise": noise,

@@ -101,6 +101,11 @@ class Session:
         if self._call is not None:
             self._call.clear()
 
+    def flush(self) -> None:
+        """Finals, please, for what was heard so far; nothing without a call that listens."""
+        if self._call is not None:
+            self._call.flush()
+
     def turn_threshold(self, threshold: float) -> None:
         """Change from which probability, 0 to 1, a turn counts as finished.
 

@@ -20,7 +20,10 @@ class SpeechFinalSettings:
         500, "Longest wait for the turn model's verdict.", unit="ms", check=positive
     )
     hard_timeout_ms: int = setting(
-        4000, "End of the turn at the latest, from its first final.", unit="ms", check=positive
+        4000,
+        "End of the turn from its first final on, however unfinished; not while somebody speaks.",
+        unit="ms",
+        check=positive,
     )
     duplicate_window_ms: int = setting(
         500,
@@ -59,6 +62,12 @@ class CallLimits:
     """YAML section ``call``: what one call may take."""
 
     ready_s: float = setting(30.0, "Limit for providers to become ready.", unit="s", check=positive)
+    audio_gap_ms: int = setting(
+        1000,
+        "Without audio from the caller for this long, what he has said is final.",
+        unit="ms",
+        check=positive,
+    )
     flush_delay_ms: int = setting(
         500,
         "Text spoken with flush: false waits at most this long for more.",

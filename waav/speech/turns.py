@@ -18,6 +18,10 @@ from waav.speech.wire import Transcript
 _EPSILON_S: Final = 1e-6
 
 
+ANSWER_S: Final = 1.0
+"""How long a vendor who was asked for his finals may take before the turn ends with those that are there."""
+
+
 class Timing(Protocol):
     """The numbers a turn obeys; ``SpeechFinalSettings`` has them, with the defaults."""
 
@@ -31,7 +35,7 @@ class Timing(Protocol):
 
     @property
     def hard_timeout_ms(self) -> int:
-        """End of the turn at the latest."""
+        """End of the turn at the latest, unless somebody is speaking then."""
 
     @property
     def duplicate_window_ms(self) -> int:
@@ -107,6 +111,12 @@ class TurnRules:
         self._wait_at: float | None = None
         self._limit_at: float | None = None
         self._hard_at: float | None = None
+        self._heard_at: float | None = (
+            None  # when words, or the vendor's word that somebody speaks, came last
+        )
+        self._is_speaking = False  # the vendor's detector said so, and nothing else since
+        self._has_stopped = False  # no audio comes, and the vendor was asked for what he has
+        self._has_interim = False  # words were shown that are not final yet
 
     @property
     def state(self) -> State:
@@ -132,12 +142,45 @@ class TurnRules:
         if transcript.is_speech_final:
             return self._on_speech_final(transcript, now)
         if not transcript.is_final:
-            if not is_blank and self._segments and self._timing.interim_rearms:
+            return self._on_interim(transcript, now) if not is_blank else []
+        self._is_speaking = self._has_interim = False
+        if not is_blank:
+            self._heard_at = now
+            self._on_final(transcript, now)
+        heard = [] if is_blank else [transcript]
+        if self._has_stopped and self._segments:
+            return [*heard, self._force("audio_stopped", now)]
+        return heard
+
+    def on_speech(self, is_speaking: bool, now: float) -> None:
+        """The vendor's detector says that somebody begins, or ends, to speak: no turn is forced to an end meanwhile."""
+        self._is_speaking = is_speaking
+        if is_speaking:
+            self._heard_at = now
+            if self._segments and self._timing.interim_rearms:
                 self._on_activity(now)
-            return [transcript]
-        if is_blank:
+
+    def on_audio(self, is_coming: bool, now: float) -> list[Transcript]:
+        """Audio comes again, or comes no more and the vendor was asked for what he has.
+
+        Without audio nobody can go on speaking: what is final is the whole turn, and ends it. Words that are not final
+        yet are waited for, for ``ANSWER_S`` at most if others are.
+        """
+        self._has_stopped = not is_coming
+        if is_coming or not self._segments:
             return []
-        self._on_final(transcript, now)
+        if not self._has_interim:
+            return [self._force("audio_stopped", now)]
+        self._is_speaking = False
+        self._heard_at = None
+        self._wait_at = now + ANSWER_S
+        return []
+
+    def _on_interim(self, transcript: Transcript, now: float) -> list[Transcript]:
+        self._heard_at = now
+        self._has_interim = True
+        if self._segments and self._timing.interim_rearms and not self._has_stopped:
+            self._on_activity(now)
         return [transcript]
 
     def on_time(self, now: float) -> list[Transcript | Ask]:
@@ -146,13 +189,31 @@ class TurnRules:
         while (due := self.next_at()) is not None and due <= now + _EPSILON_S:
             # A question put in an earlier round is pointless once the turn is over.
             if due == self._hard_at:
-                return [self._force("hard_timeout_fallback", now)]
+                if (until := self._spoken_until(now)) is None:
+                    return [self._force("hard_timeout_fallback", now)]
+                self._hard_at = until
+                continue
             if due == self._limit_at:
                 return [self._force("inference_timeout_fallback", now)]
-            if not self.has_detector:
+            if self._is_speaking and (until := self._spoken_until(now)) is not None:
+                self._wait_at = until
+                continue
+            if not self.has_detector or self._has_stopped:
                 return [self._force("no_detector_timeout", now)]
             asked.append(self._ask(now))
         return asked
+
+    def _spoken_until(self, now: float) -> float | None:
+        """Until when somebody counts as speaking; None: nobody does.
+
+        New words count for as long as the next ones may take. A detector's word counts longer, but not for ever: some
+        take noise for speech and never say that it has ended.
+        """
+        if self._heard_at is None or not self._timing.interim_rearms:
+            return None
+        grace_ms = self._timing.hard_timeout_ms if self._is_speaking else self._timing.wait_ms
+        until = self._heard_at + grace_ms / 1000
+        return until if until > now + _EPSILON_S else None
 
     def verdict(self, ask: Ask, is_complete: bool | None, now: float) -> list[Transcript]:
         """The turn model's answer to ``ask``; None when it failed. Answers to old questions count for nothing."""
@@ -196,9 +257,9 @@ class TurnRules:
         if not self._segments and self._is_duplicate(transcript.text, now):
             self.duplicates += 1
             return []
-        if self._segments and not transcript.text.strip():
+        if not transcript.text.strip():
             # Deepgram's UtteranceEnd, for one, repeats nothing: clients would answer an empty prompt.
-            return [self._whole(now)]
+            return [self._whole(now)] if self._segments else []
         self._clear()
         return [transcript]
 
@@ -242,7 +303,8 @@ class TurnRules:
     def _clear(self) -> None:
         self._segments = []
         self._question = None
-        self._wait_at = self._limit_at = self._hard_at = None
+        self._wait_at = self._limit_at = self._hard_at = self._heard_at = None
+        self._is_speaking = self._has_interim = False
 
 
 def join(segments: Sequence[str]) -> str:

@@ -264,6 +264,8 @@ class Opening:
         local: for ``engine:`` addresses, the model to talk to.
         takes_audio_as_it_is: ``send`` makes of ``Audio`` just its bytes. The link then does not ask: most of what
             a call says is audio, fifty times a second.
+        gives_finals_when_asked: ``send`` makes something of ``Flush``. A vendor who knows no such thing is given
+            silence where the caller's audio stops coming.
     """
 
     url: str
@@ -277,6 +279,7 @@ class Opening:
     resumes: bool = False
     local: Local | None = None
     takes_audio_as_it_is: bool = False
+    gives_finals_when_asked: bool = True
 
 
 class Dialogue(Protocol):

@@ -238,7 +238,7 @@ class SDKTests(SynchronousTestCase):
         self.assertEqual(visitor.messages(), [])
         self.assertEqual(
             call.told[1:],
-            [("say", "Hello", True, True), ("clear",), ("clear",), ("hear", b"\0\0\0")],
+            [("say", "Hello", True, True), ("flush",), ("clear",), ("clear",), ("hear", b"\0\0\0")],
         )
         self.assertIn("code", visitor.ask({"type": "send_message"}))
 

@@ -1,14 +1,17 @@
 """Audio reaches the recogniser complete, in order and in the format it needs."""
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.graph.test_definition import surroundings
 from tests.session.fakes import PCM16K, FakeDialler, FakeLink, listening_provider
 from waav.errors import BadRequest, ProviderLost, ProviderRefused
 from waav.graph.nodes.listen import Listen, listen
+from waav.graph.values import AudioFlow
 from waav.secret import Secret
 from waav.session.call_settings import Listening
 from waav.speech import wire
@@ -16,10 +19,11 @@ from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider
 
 
-class ListenTests(SynchronousTestCase):
+class ListenCase(SynchronousTestCase):
     """One node with one fake link."""
 
     def setUp(self) -> None:
+        self.clock = Clock()
         self.dialler = FakeDialler()
         self.events: list[Any] = []
         self.congestion: list[bool] = []
@@ -34,9 +38,12 @@ class ListenTests(SynchronousTestCase):
             listening_provider(format=target), ListenSettings("ears", source), account
         )
         around = surroundings(
-            dialler=self.dialler, congested=self.congestion.append, count=self.count
+            clock=self.clock,
+            dialler=self.dialler,
+            congested=self.congestion.append,
+            count=self.count,
         )
-        node = listen({"listener": listening}, around, self.events.append)
+        node = listen({"listener": listening, "gap_s": 1.0}, around, self.events.append)
         self.starting = node.start()
         return node
 
@@ -48,6 +55,10 @@ class ListenTests(SynchronousTestCase):
     def link(self) -> FakeLink:
         """The node's link."""
         return self.dialler.link("ears")
+
+
+class ListenTests(ListenCase):
+    """Audio on its way."""
 
     def test_unchanged(self) -> None:
         """Audio the provider takes as it is goes out untouched: the same bytes object (S-VM-07, WS-10)."""
@@ -199,3 +210,125 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(prints[0], "")
         self.assertEqual(len(set(prints)), 3)
         self.assertNotIn("secret", "".join(prints))
+
+
+class GapTests(ListenCase):
+    """Audio that stops coming."""
+
+    FRAME = bytes(640)
+
+    def talk(self, node: Listen, frames: int, frame: bytes = FRAME) -> None:
+        """Send audio as fast as it lasts."""
+        for _ in range(frames):
+            node.receive(frame)
+            self.clock.advance(len(frame) / 32000)
+
+    @property
+    def flushes(self) -> int:
+        """How often the vendor was asked for finals."""
+        return sum(isinstance(one, wire.Flush) for one in self.link.sent)
+
+    def test_it_stops(self) -> None:
+        """A second after the last audio the vendor is asked for what he has, once, and the turn is told."""
+        node = self.node()
+        self.talk(node, 100)
+        self.clock.advance(0.97)
+        self.assertEqual((self.flushes, self.events), (0, []))
+        self.clock.advance(0.03)
+        self.assertEqual((self.flushes, self.events), (1, [AudioFlow(False)]))
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(self.flushes, 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_before_any_audio(self) -> None:
+        """A call in which nothing was said yet waits for ever and has no timer."""
+        self.node()
+        self.clock.advance(60)
+        self.assertEqual((self.link.sent, self.clock.getDelayedCalls()), ([], []))
+
+    def test_it_comes_again(self) -> None:
+        """When it comes again the turn is told before the audio is sent, and the next gap is noticed too."""
+        node = self.node()
+        for _ in range(3):
+            self.talk(node, 10)
+            self.clock.advance(1.5)
+        self.assertEqual(self.flushes, 3)
+        stops, comes = AudioFlow(False), AudioFlow(True)
+        self.assertEqual(self.events, [stops, comes, stops, comes, stops])
+
+    def test_long_messages(self) -> None:
+        """Clients who send two seconds at a time have not stopped in between; who sends a whole file has, in time."""
+        node = self.node()
+        self.talk(node, 5, bytes(64000))
+        self.assertEqual(self.flushes, 0)
+        self.clock.advance(1.0)
+        self.assertEqual(self.flushes, 1)
+        node.receive(bytes(640_000))
+        self.clock.advance(3.0)
+        self.assertEqual(self.flushes, 2)
+
+    def test_one_timer(self) -> None:
+        """Frames cost no timer each."""
+        node = self.node()
+        calls: list[object] = []
+        later = self.clock.callLater
+        self.clock.callLater = lambda *call: calls.append(call) or later(*call)  # type: ignore[method-assign, func-returns-value]
+        self.talk(node, 500)
+        self.assertLessEqual(len(calls), 11)
+
+    def test_it_is_we_who_do_not_read(self) -> None:
+        """While the recogniser is behind and the caller is not read from, nobody says that his audio stopped."""
+        node = self.node()
+        self.talk(node, 10)
+        node.congested(True)
+        self.clock.pump([0.5] * 20)
+        self.assertEqual(self.flushes, 0)
+        node.congested(False)
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(self.flushes, 1)
+
+    def test_a_vendor_who_cannot_be_asked(self) -> None:
+        """A vendor without such a command is given silence in his own format, as fast as it lasts, and not for ever."""
+        mulaw = AudioFormat("mulaw", 8000)
+        provider = listening_provider(format=mulaw)
+        assert provider.listen is not None
+        make = provider.listen
+
+        def without(settings: ListenSettings, account: Account) -> Any:
+            dialogue: Any = make(settings, account)
+            dialogue.opening = replace(dialogue.opening, gives_finals_when_asked=False)
+            return dialogue
+
+        listening = Listening(replace(provider, listen=without), ListenSettings("ears"), Account())
+        around = surroundings(clock=self.clock, dialler=self.dialler)
+        node = listen({"listener": listening, "gap_s": 1.0}, around, self.events.append)
+        node.start()
+        node.receive(bytes(640))
+        before = len(self.link.audio)
+        self.clock.advance(1.02)
+        self.assertEqual(self.events, [AudioFlow(False)])
+        for _ in range(50):
+            self.clock.advance(0.1)
+        pads = self.link.audio[before:]
+        self.assertEqual(set(pads), {0xFF})
+        self.assertAlmostEqual(len(pads) / 8000, 3.0, places=1)
+        self.assertEqual((self.flushes, self.clock.getDelayedCalls()), (0, []))
+
+    def test_the_end(self) -> None:
+        """A call that ends leaves no timer, whatever it was waiting for."""
+        for seconds in (0.0, 0.5, 1.5):
+            for at_once in (True, False):
+                node = self.node()
+                self.talk(node, 3)
+                self.clock.advance(seconds)
+                node.stop(at_once)
+                self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_flush(self) -> None:
+        """A caller who asks for finals has the vendor asked; without a connection nothing happens."""
+        node = self.node()
+        node.receive(self.FRAME)
+        node.flush()
+        self.assertEqual(self.flushes, 1)
+        node.stop(at_once=True)
+        node.flush()

@@ -10,6 +10,7 @@ from tests.graph.test_definition import surroundings
 from tests.session.fakes import PCM16K, FakeEngines
 from waav.errors import ModelMissing, ProviderLost, TooMany
 from waav.graph.nodes.turns import Turns, turns
+from waav.graph.values import AudioFlow
 from waav.session.settings import SpeechFinalSettings
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
@@ -88,15 +89,45 @@ class TimerTests(TurnsCase):
         self.assertEqual(self.forced, [])
 
     def test_hard_limit(self) -> None:
-        """Somebody who never pauses is cut at the hard limit, counted from the first final (S-VM-27)."""
+        """Somebody who never pauses is not cut off; where words count for nothing, the hard limit does, from the first
+        final on (S-VM-27)."""
+        for rearms, forced in ((True, []), (False, ["on"])):
+            self.out.clear()
+            node = self.node(interim_rearms=rearms, wait_ms=5000)
+            node.receive(Transcript("on", True))
+            for _ in range(39):
+                self.clock.advance(0.1)
+                node.receive(Transcript("and on"))
+            self.assertEqual(self.forced, [])
+            self.clock.advance(0.2)
+            self.assertEqual(self.forced, forced)
+            node.stop(at_once=True)
+            self.clock.advance(60)
+
+    def test_speech(self) -> None:
+        """The vendor's word that somebody speaks holds the end of the turn back, and is passed on."""
         node = self.node()
-        node.receive(Transcript("on", True))
-        for _ in range(39):
-            self.clock.advance(0.1)
-            node.receive(Transcript("and on"))
+        node.receive(Transcript("hello", True))
+        self.clock.advance(1.0)
+        node.receive(wire.SpeechStarted(1.0))
+        self.clock.advance(2.0)
         self.assertEqual(self.forced, [])
-        self.clock.advance(0.1)
-        self.assertEqual(self.forced, ["on"])
+        node.receive(wire.SpeechEnded(3.0))
+        self.clock.advance(1.8)
+        self.assertEqual(self.forced, ["hello"])
+        self.assertEqual(
+            [type(one) for one in self.out[1:3]], [wire.SpeechStarted, wire.SpeechEnded]
+        )
+
+    def test_audio_that_stops(self) -> None:
+        """When no audio comes any more the turn ends with what is final; nobody further down hears of the audio."""
+        node = self.node()
+        node.receive(Transcript("hello", True))
+        node.receive(AudioFlow(False))
+        self.assertEqual(self.forced, ["hello"])
+        node.receive(AudioFlow(True))
+        self.assertEqual([type(one) for one in self.out], [Transcript, Transcript])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_duplicate(self) -> None:
         """The vendor's late echo of a forced end is dropped and counted (F-109)."""

@@ -71,6 +71,9 @@ class OpenSession(Protocol):
     def clear(self) -> None:
         """Stop speaking."""
 
+    def flush(self) -> None:
+        """Finals for what was heard so far."""
+
     def turn_threshold(self, threshold: float) -> None:
         """Change when a turn counts as finished; raises BadRequest where that changes nothing."""
 
@@ -212,7 +215,10 @@ class Caller:
             case messages.Clear():
                 if self._settings is not None and self._settings.has_audio:
                     self._call.clear()
-            case messages.Flush() | messages.Loading():
+            case messages.Flush():
+                if self._settings is not None and self._settings.has_audio:
+                    self._call.flush()
+            case messages.Loading():
                 pass
             case messages.Audio(data):
                 self._hear(data)

@@ -71,7 +71,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Nothing to do: every ``speak`` is synthesised without waiting."""
+    """Give finals for what was heard so far."""
 
 
 @dataclass(frozen=True, slots=True)

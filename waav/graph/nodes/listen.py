@@ -1,20 +1,32 @@
 """The node that has the caller's audio recognised."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from enum import Enum, auto
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 
 from waav.errors import BadRequest, ProviderError
 from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
 from waav.graph.notes import Notes
+from waav.graph.values import AudioFlow
 from waav.links.dial import Link
 from waav.links.figures import LinkFigures
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter, can_convert
 from waav.speech.provider import Account, ListenSettings, Provider
+
+LONGEST_MESSAGE_S: Final = 2.0
+"""Clients that send pieces of up to this length are not taken for ones that have stopped."""
+
+PAD_S: Final = 0.1
+PADDING_S: Final = 3.0
+"""Silence for vendors who give finals only of their own accord: longer than any of them waits for the next word."""
+
+EPSILON_S: Final = 1e-6
 
 
 class Recogniser(Protocol):
@@ -33,20 +45,42 @@ class Recogniser(Protocol):
 class Listen:
     """Receives audio (``bytes``); emits the provider's events.
 
+    When the caller's audio stops coming, muted, push-to-talk, or because his network is gone, the vendor is asked for
+    what he has, and the turn is told: neither would notice otherwise, for both reckon in audio.
+
     Args:
         source: what the audio is when it gets here; converted to what the provider needs.
+        gap_s: how long no audio may come.
 
     Attributes:
         figures: what passed over its connection, once there is one.
     """
 
     def __init__(
-        self, listener: Recogniser, source: AudioFormat, surroundings: Surroundings, emit: Emit
+        self,
+        listener: Recogniser,
+        source: AudioFormat,
+        surroundings: Surroundings,
+        emit: Emit,
+        gap_s: float = 1.0,
     ) -> None:
         self._listener = listener
         self._surroundings = surroundings
         self._emit = emit
-        self._converter = _converter(listener, source, self._new_dialogue().format)
+        dialogue = self._new_dialogue()
+        self._format = dialogue.format
+        self._gives_finals = dialogue.opening.gives_finals_when_asked
+        self._converter = _converter(listener, source, self._format)
+        self._clock = surroundings.clock
+        self._now = surroundings.clock.seconds
+        self._gap_s = gap_s
+        self._source = source
+        self._flow = _Flow.NONE
+        self._heard_at = 0.0
+        self._heard_bytes = 0  # of the last message
+        self._look: IDelayedCall | None = None
+        self._padded_s = 0.0
+        self._is_congested = False
         self._notes = Notes(listener.provider.name, surroundings.stream_id)
         self._frame_bytes = source.frame_bytes
         self._odd = b""
@@ -62,6 +96,9 @@ class Listen:
         if link is None:
             self._surroundings.count("dropped", 1)
             return
+        self._heard_at, self._heard_bytes = self._now(), len(value)
+        if self._flow is not _Flow.COMING:
+            self._audio_comes()
         if self._converter is not None:
             value = self._converter.feed(value)
         elif self._odd or len(value) % self._frame_bytes:
@@ -79,6 +116,9 @@ class Listen:
     def stop(self, at_once: bool) -> Deferred[None]:
         if self._opening is not None:
             self._opening.cancel()
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
         link, self._link = self._link, None
         if at_once or link is None:
             self._is_stopped = True
@@ -107,8 +147,52 @@ class Listen:
         self._emit(event)
 
     def congested(self, is_full: bool) -> None:
+        self._is_congested = is_full
         if not self._is_stopped:
             self._surroundings.congested(is_full)
+
+    def flush(self) -> None:
+        """The caller wants finals for what he has said so far."""
+        if self._link is not None:
+            self._link.send(wire.Flush())
+
+    def _audio_comes(self) -> None:
+        """The first audio, or the first after a gap."""
+        had_stopped, self._flow = self._flow is _Flow.STOPPED, _Flow.COMING
+        if self._look is not None:
+            self._look.cancel()
+        self._look = self._clock.callLater(self._gap_s, self._look_for_audio)
+        if had_stopped:
+            self._emit(AudioFlow(True))
+
+    def _look_for_audio(self) -> None:
+        """Some time after the last audio, or after the last look: one timer, whatever comes in between."""
+        self._look = None
+        # A message of a long stretch of audio lasts as long as that; of a whole file there is no next.
+        lasts_s = min(self._source.duration_s(self._heard_bytes) or 0.0, LONGEST_MESSAGE_S)
+        left_s = self._heard_at + lasts_s + self._gap_s - self._now()
+        if self._is_congested:
+            # It is we who do not take any.
+            left_s = max(left_s, self._gap_s)
+        if left_s > EPSILON_S:
+            self._look = self._clock.callLater(left_s, self._look_for_audio)
+            return
+        self._flow = _Flow.STOPPED
+        self._padded_s = 0.0
+        if self._gives_finals:
+            self.flush()
+        else:
+            self._pad()
+        self._emit(AudioFlow(False))
+
+    def _pad(self) -> None:
+        """Silence, as fast as it lasts, until the vendor must have heard that nobody speaks."""
+        self._look = None
+        if self._link is None or not self._format.is_raw or self._padded_s >= PADDING_S:
+            return
+        self._padded_s += PAD_S
+        self._send(self._link, self._format.silence(PAD_S))
+        self._look = self._clock.callLater(PAD_S, self._pad)
 
     def _send(self, link: Link, data: bytes) -> None:
         try:
@@ -152,6 +236,14 @@ class Listen:
             self._is_stopped = True
 
 
+class _Flow(Enum):
+    """The caller's audio."""
+
+    NONE = auto()  # yet
+    COMING = auto()
+    STOPPED = auto()  # and the vendor was asked for what he has
+
+
 def _converter(listener: Recogniser, source: AudioFormat, target: AudioFormat) -> Converter | None:
     if source == target:
         return None
@@ -164,6 +256,7 @@ def _converter(listener: Recogniser, source: AudioFormat, target: AudioFormat) -
 
 
 def listen(config: Mapping[str, Any], surroundings: Surroundings, emit: Emit) -> Listen:
-    """Kind ``stt_provider``: ``listener``, and ``source`` where the audio is not the caller's own any more."""
+    """Kind ``stt_provider``: ``listener``, ``source`` where the audio is not the caller's own any more, and ``gap_s``."""
     listener = config["listener"]
-    return Listen(listener, config.get("source", listener.settings.format), surroundings, emit)
+    source = config.get("source", listener.settings.format)
+    return Listen(listener, source, surroundings, emit, config.get("gap_s", 1.0))

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from waav.graph.build import Emit, Surroundings
 from waav.graph.detector import Detector
+from waav.graph.values import AudioFlow
 from waav.speech import wire
 from waav.speech.turns import Ask, Timing, TurnRules
 
@@ -43,6 +44,13 @@ class Turns:
                     self.detector.hear(value)
             case wire.Transcript():
                 self._deliver(self._rules.on_transcript(value, self._clock.seconds()))
+            case wire.SpeechStarted() | wire.SpeechEnded():
+                is_speaking = isinstance(value, wire.SpeechStarted)
+                self._rules.on_speech(is_speaking, self._clock.seconds())
+                self._rearm()
+                self._emit(value)
+            case AudioFlow(is_coming):
+                self._deliver(self._rules.on_audio(is_coming, self._clock.seconds()))
             case wire.Lost():
                 self._deliver(self._rules.end(self._clock.seconds(), is_open=True))
                 self._emit(value)
