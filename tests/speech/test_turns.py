@@ -430,8 +430,8 @@ class _Call:
 
     def step(self, kind: str, text: str, pause_s: float) -> None:
         self.pass_time(self.now + pause_s)
-        if text.strip() and kind in ("interim", "final"):
-            self.held_until = max(self.held_until, self.now + 1.8)
+        if text.strip() and kind == "interim":
+            self.held_until = max(self.held_until, self.now + 1.0)
         if kind == "started":
             self.held_until = self.now + 4.0
         if kind in ("started", "ended"):
@@ -529,14 +529,17 @@ class SpeakingTests(SynchronousTestCase):
         self.assertEqual(len(self.run_to(2.9, at=1.5)), 1)
 
     def test_words_hold_the_hard_limit_back(self) -> None:
-        """Partial text just before the hard limit moves it, by as long as the next words may take."""
+        """Partial text just before the hard limit moves it, by as long as the next words may take; a final does not."""
         turns = TurnRules(replace(DEFAULTS, hard_timeout_ms=2000))
         turns.on_transcript(final("hello"), 0.0)
         turns.on_transcript(interim("and"), 1.9)
         self.assertEqual(turns.on_time(2.0), [])
-        self.assertAlmostEqual(turns.next_at() or 0.0, 3.7)
-        (end,) = turns.on_time(3.7)
+        self.assertAlmostEqual(turns.next_at() or 0.0, 2.9)
+        (end,) = turns.on_time(2.9)
         self.assertIsInstance(end, Transcript)
+        turns.on_transcript(final("again"), 10.0)
+        turns.on_transcript(final("and again"), 11.9)
+        self.assertEqual(len(turns.on_time(12.0)), 1)
 
     def test_an_operator_who_wants_it_so(self) -> None:
         """With interim_rearms off, words do not hold anything back: the limits are those that were configured."""

@@ -18,6 +18,9 @@ from waav.speech.wire import Transcript
 _EPSILON_S: Final = 1e-6
 
 
+WORDS_S: Final = 1.0
+"""How long after a partial result somebody counts as speaking: while people speak, the next one comes much sooner."""
+
 ANSWER_S: Final = 1.0
 """How long a vendor who was asked for his finals may take before the turn ends with those that are there."""
 
@@ -111,9 +114,7 @@ class TurnRules:
         self._wait_at: float | None = None
         self._limit_at: float | None = None
         self._hard_at: float | None = None
-        self._heard_at: float | None = (
-            None  # when words, or the vendor's word that somebody speaks, came last
-        )
+        self._heard_at: float | None = None  # when somebody was last heard speaking
         self._is_speaking = False  # the vendor's detector said so, and nothing else since
         self._has_stopped = False  # no audio comes, and the vendor was asked for what he has
         self._has_interim = False  # words were shown that are not final yet
@@ -145,7 +146,6 @@ class TurnRules:
             return self._on_interim(transcript, now) if not is_blank else []
         self._is_speaking = self._has_interim = False
         if not is_blank:
-            self._heard_at = now
             self._on_final(transcript, now)
         heard = [] if is_blank else [transcript]
         if self._has_stopped and self._segments:
@@ -206,13 +206,13 @@ class TurnRules:
     def _spoken_until(self, now: float) -> float | None:
         """Until when somebody counts as speaking; None: nobody does.
 
-        New words count for as long as the next ones may take. A detector's word counts longer, but not for ever: some
-        take noise for speech and never say that it has ended.
+        Partial words count for as long as the next ones may take. A detector's word counts longer, but not for ever:
+        some take noise for speech and never say that it has ended.
         """
         if self._heard_at is None or not self._timing.interim_rearms:
             return None
-        grace_ms = self._timing.hard_timeout_ms if self._is_speaking else self._timing.wait_ms
-        until = self._heard_at + grace_ms / 1000
+        grace_s = self._timing.hard_timeout_ms / 1000 if self._is_speaking else WORDS_S
+        until = self._heard_at + grace_s
         return until if until > now + _EPSILON_S else None
 
     def verdict(self, ask: Ask, is_complete: bool | None, now: float) -> list[Transcript]:

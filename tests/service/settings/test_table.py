@@ -136,6 +136,7 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
     ),
     "interruption.max_lock_s": ("test_turns.InterruptionTests.test_longest_lock",),
     "call.ready_s": ("test_turns.CallTests.test_ready",),
+    "call.audio_gap_ms": ("test_turns.CallTests.test_audio_gap",),
     "call.flush_delay_ms": ("test_turns.CallTests.test_flush_delay",),
     "logging.level": ("test_watching.LoggingTests.test_level",),
     "logging.json": ("test_watching.LoggingTests.test_json",),

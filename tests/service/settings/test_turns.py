@@ -162,6 +162,18 @@ class CallTests(SettingsCase):
         message = await gateway.next(client)
         self.assertIn("Timeout waiting for voice providers", message["message"])
 
+    async def test_audio_gap(self) -> None:
+        """call.audio_gap_ms: so long after the caller's last audio his recogniser is asked for finals."""
+        gateway = self.start("call: {audio_gap_ms: 4000}")
+        client = await gateway.call()
+        ears = self.vendor.listening[-1]
+        client.say(bytes(640))
+        await gateway.until(lambda: ears.audio)
+        await gateway.advance(3.9)
+        self.assertNotIn("Finalize", ears.orders)
+        await gateway.advance(0.2)
+        await gateway.until(lambda: "Finalize" in ears.orders)
+
     async def test_flush_delay(self) -> None:
         """call.flush_delay_ms: a text that may wait for more is spoken after that."""
         gateway = self.start("call: {flush_delay_ms: 3000}")

@@ -19,6 +19,7 @@ class Listening(WebSocketServerProtocol):
 
     Attributes:
         audio: the pieces that came.
+        orders: the types of the other messages that came.
         pings: how many came.
         is_deaf: leaves pings unanswered.
     """
@@ -27,6 +28,7 @@ class Listening(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         self.audio: list[bytes] = []
+        self.orders: list[str] = []
         self.pings = 0
         self.is_deaf = False
         self.gone: Deferred[None] = Deferred()
@@ -35,7 +37,9 @@ class Listening(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if isBinary:
             self.audio.append(payload)
-        elif json.loads(payload)["type"] == "CloseStream":
+            return
+        self.orders.append(json.loads(payload)["type"])
+        if self.orders[-1] == "CloseStream":
             self.sendClose(1000)
 
     def onPing(self, payload: bytes) -> None:
