@@ -174,7 +174,7 @@ class DeepgramListenTests(ListenContract, TestCase):
         error = await self.assertFailure(
             self.open(server, Events(), model="nova-99"), ProviderRefused
         )
-        self.assertEqual(error.upstream_status, 400)
+        self.assertEqual(error.upstream_status, 404)
 
 
 class DeepgramSilenceTests(SynchronousTestCase):
@@ -314,10 +314,27 @@ class DeepgramListenOptionTests(SynchronousTestCase):
             {"diarize": "yes"},
             {"endpointing": True},
             {"tag": ""},
+            {"tag": "x" * 129},
+            {"keyterm": [f"term{number}" for number in range(1000)]},
+            {"keyterm": "one, two"},
+            {"search": ["word"] * 51},
+            {"extra": "k:" + "v" * 2047},
         ):
             name = next(iter(options))
             error = self.assertRaises(BadRequest, listen_query, options=options)
             self.assertIn(name, error.message)
+
+    def test_what_flux_refuses(self) -> None:
+        """Flux counts terms, not words; a voice is no model for listening."""
+        terms = [f"term number {number}" for number in range(101)]
+        query = listen_query(model="flux-general-en", options={"keyterm": terms[:100]})
+        self.assertEqual(query["keyterm"], terms[:100])
+        error = self.assertRaises(
+            BadRequest, listen_query, model="flux-general-en", options={"keyterm": terms}
+        )
+        self.assertIn("keyterm", error.message)
+        error = self.assertRaises(BadRequest, listen_query, model="aura-2-thalia-en")
+        self.assertIn("aura-2-thalia-en", error.message)
 
     def test_operators_options(self) -> None:
         """An operator's option is in force until a caller says otherwise; where it does not fit it is left out."""
@@ -490,7 +507,10 @@ class DeepgramSpeakOptionTests(SynchronousTestCase):
             ("aura-2-thalia-en", "something", "aura-2-thalia-en"),
         ):
             self.assertEqual(asked(speak(voice=voice, model=model))[0]["model"], sent)
-        self.assertRaises(BadRequest, speak, model="flux-general-en")
+        for name in ("flux-general-en", "nova-3", "whisper-large"):
+            self.assertRaises(BadRequest, speak, model=name)
+            error = self.assertRaises(BadRequest, speak, voice=name)
+            self.assertIn(name, error.message)
 
     def test_encodings(self) -> None:
         """Format names become Deepgram's, rates are named only where it takes one, and what will come is known (F-184)."""

@@ -39,7 +39,7 @@ def speak(account: Account = ACCOUNT, **chosen: Any) -> wire.Dialogue:
     return openai.speak(SpeakSettings("openai", **chosen), account)
 
 
-def upload(dialogue: wire.Dialogue, data: bytes = bytes(32000)) -> list[forms.Field]:
+def upload(dialogue: wire.Dialogue, data: bytes = bytes(32000)) -> list[forms.Part]:
     """The form that goes out for that audio."""
     dialogue.send(wire.Audio(data))
     [request] = dialogue.send(wire.Finish())
@@ -284,7 +284,7 @@ class OpenAIUploadTests(SynchronousTestCase):
                 options=WHOLE
                 | {
                     "known_speaker_names": ["a", "b"],
-                    "known_speaker_references": ["data:x", "data:y"],
+                    "known_speaker_references": ["data:audio/wav;base64,UklGRg=="] * 2,
                 },
             )
         )
@@ -316,6 +316,11 @@ class OpenAIUploadTests(SynchronousTestCase):
             (None, {"temperature": 2}, "temperature"),
             (None, {"silence_duration_ms": 50}, "silence_duration_ms"),
             (None, {"chunking_strategy": "mine"}, "chunking_strategy"),
+            (None, {"chunking_strategy": {"type": "server_vad", "treshold": 0.5}}, "treshold"),
+            (None, {"chunking_strategy": {"type": "server_vad", "threshold": 2}}, "threshold"),
+            (None, {"chunking_strategy": {"type": "client_vad"}}, "chunking_strategy"),
+            (None, {"languages": ["en", "xx"]}, "languages"),
+            ("gpt-4o-transcribe-diarize", {"known_speaker_references": "ann.wav"}, "references"),
             (
                 "gpt-4o-transcribe-diarize",
                 {"known_speaker_names": list("abcde")},
@@ -325,6 +330,8 @@ class OpenAIUploadTests(SynchronousTestCase):
             error = self.assertRaises(BadRequest, listen, model=model, options=options)
             self.assertIn(named, error.message)
         self.assertIn("response_format", {option.name for option in LISTEN_OPTIONS})
+        error = self.assertRaises(BadRequest, listen, language="xx")
+        self.assertIn("'xx'", error.message)
 
     def test_operators_wishes(self) -> None:
         """An operator's option that a model cannot take is left out."""
@@ -431,7 +438,7 @@ class OpenAISpeakTests(SpeakContract, TestCase):
         """Every voice and model is accepted and sent unchanged (F-188, TTS-OAI-03)."""
         server = self.server()
         for model in ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15"):
-            for voice in (*VOICES, "voice_123") if model == "tts-1" else ("marin",):
+            for voice in (*VOICES, "voice_123") if model == "gpt-4o-mini-tts" else ("alloy",):
                 events = Events()
                 link = await self.open(server, events, model=model, voice=voice)
                 await self.spoken(link, events, "x")
@@ -458,6 +465,9 @@ class OpenAISpeakOptionTests(SynchronousTestCase):
         """An unknown voice or model is an error that names what there is, not a silent default (TTS-OAI-03)."""
         error = self.assertRaises(BadRequest, speak, voice="aura-asteria-en")
         self.assertIn("shimmer", error.message)
+        for voice in ("ballad", "verse", "marin", "cedar"):
+            error = self.assertRaises(BadRequest, speak, model="tts-1-hd", voice=voice)
+            self.assertIn("tts-1-hd", error.message)
         error = self.assertRaises(BadRequest, speak, model="sonic-3")
         self.assertIn("tts-1-hd", error.message)
         body = asked(speak(ELSEWHERE, model="kokoro", voice="af_sky"))
@@ -506,6 +516,7 @@ class OpenAISpeakOptionTests(SynchronousTestCase):
         self.assertEqual(warnings(old), [])
         self.assertNotIn("instructions", asked(speak(emotion=Emotion())))
         self.assertRaises(BadRequest, speak, model="tts-1-hd", options={"instructions": "Sing."})
+        self.assertRaises(BadRequest, speak, options={"instructions": "x" * 4097})
 
     def test_voices(self) -> None:
         """The voices are listed without asking anybody."""

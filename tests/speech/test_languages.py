@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from waav.speech.languages import accent, gender, iso639_1, language_name
+from waav.speech.languages import accent, gender, is_iso639_1, iso639_1, language_name
 
 
 class LanguageTests(SynchronousTestCase):
@@ -76,3 +76,8 @@ class LanguageTests(SynchronousTestCase):
             (None, None),
         ):
             self.assertEqual(iso639_1(tag), code)
+
+    def test_codes_that_exist(self) -> None:
+        """Two letters are not yet a language."""
+        for code, exists in (("en", True), ("zu", True), ("xx", False), ("EN", False), ("", False)):
+            self.assertEqual(is_iso639_1(code), exists, code)

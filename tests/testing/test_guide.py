@@ -30,6 +30,7 @@ sys.path.remove(str(_folder))
 
 AcmeListenTests = _tests.AcmeListenTests
 AcmeSpeakTests = _tests.AcmeSpeakTests
+AcmeRulesTests = _tests.AcmeRulesTests
 
 
 class GuideTests(SynchronousTestCase):

@@ -169,7 +169,7 @@ class FormTests(SynchronousTestCase):
         """A form that a strict server would refuse is refused."""
         kind = "multipart/form-data; boundary=b"
         part = b'\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
-        self.assertEqual(forms.parse(kind, b"--b" + part + b"--b--\r\n"), [forms.Field("a", b"x")])
+        self.assertEqual(forms.parse(kind, b"--b" + part + b"--b--\r\n"), [forms.Part("a", b"x")])
         for content_type, body in (
             ("multipart/form-data", b"--b" + part + b"--b--\r\n"),
             (kind, b"--b" + part),

@@ -9,7 +9,7 @@ from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientPr
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
@@ -46,6 +46,17 @@ class Bytes:
     def resumeProducing(self) -> None: ...
 
 
+class Timed:
+    """The real reactor, with a clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.seconds, self.callLater = self.clock.seconds, self.clock.callLater
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
 class Client(WebSocketClientProtocol):
     def onOpen(self) -> None:
         self.factory.opened.callback(self)
@@ -77,6 +88,7 @@ class ServerCase(TestCase):
     ) -> tuple[int, bytes, Headers]:
         sent = {
             "Authorization": "Token k",
+            **({"Content-Type": "application/json"} if body else {}),
             **{name.replace("_", "-"): one for name, one in headers.items()},
         }
         response = await self.agent.request(
@@ -86,7 +98,8 @@ class ServerCase(TestCase):
         return response.code, await readBody(response), response.headers
 
     async def connect(self, server: ReplayServer, path: str = "/v1/listen", **query: Any) -> Any:
-        address = f"{server.endpoint.replace('http', 'ws')}{path}?{urlencode({**LISTEN, **query}, doseq=True)}"
+        asked = {name: one for name, one in {**LISTEN, **query}.items() if one is not None}
+        address = f"{server.endpoint.replace('http', 'ws')}{path}?{urlencode(asked, doseq=True)}"
         factory = WebSocketClientFactory(address, headers={"Authorization": "Token k"})
         factory.protocol = Client
         factory.opened, factory.closed, factory.messages = Deferred(), Deferred(), []
@@ -113,8 +126,17 @@ class DeepgramRuleTests(ServerCase):
             ({"model": "nova-2", "keyterm": "a"}, 400),
             ({"utterance_end_ms": 999}, 400),
             ({"utterance_end_ms": 1000, "interim_results": "false"}, 400),
-            ({"model": "whisper-1"}, 400),
+            ({"model": "whisper-1"}, 404),
+            ({"model": "nova-2-nonsense"}, 404),
+            ({"model": "aura-2-thalia-en"}, 404),
             ({"model": None}, 400),
+            ({"language": "xx"}, 400),
+            ({"language": "multi", "language_hint": "en"}, 426),
+            ({"model": "nova-2", "language": "multi", "language_hint": "en"}, 400),
+            ({"language": "en", "language_hint": "en"}, 400),
+            ({"keyterm": [f"term{number}" for number in range(1000)]}, 400),
+            ({"keyterm": [f"term{number}" for number in range(100)]}, 426),
+            ({"tag": "x" * 129}, 400),
             ({"encoding": "pcm"}, 400),
             ({"punctuate": "yes"}, 400),
             ({"punctuate": ["true", "true"]}, 400),
@@ -122,16 +144,16 @@ class DeepgramRuleTests(ServerCase):
             ({}, 426),
         ):
             asked = {name: one for name, one in (LISTEN | query).items() if one is not None}
-            code, body, _ = await self.ask(
+            code, body, headers = await self.ask(
                 server, "GET", f"/v1/listen?{urlencode(asked, doseq=True)}"
             )
             self.assertEqual(code, status, query)
-            self.assertIn("err_msg", json.loads(body))
+            self.assertEqual(json.loads(body)["err_msg"], headers.getRawHeaders("dg-error")[0])
         for authorization in ("token k", "Basic k", "Token", "Token a b"):
             code, _, _ = await self.ask(server, "GET", "/v1/listen", Authorization=authorization)
             self.assertEqual(code, 401)
         self.assertEqual((await self.ask(server, "GET", "/v3/listen"))[0], 404)
-        self.assertEqual(len(server.requests), 17)
+        self.assertEqual(len(server.requests), 26)
 
     async def test_conversation(self) -> None:
         """No hello; interims, finals at pauses; Finalize and CloseStream as documented."""
@@ -183,6 +205,85 @@ class DeepgramRuleTests(ServerCase):
             _, code, reason = await client.factory.closed
             self.assertEqual((code, reason[:9]), (1008, "DATA-0000"))
 
+    async def test_audio_that_cannot_be_decoded(self) -> None:
+        """Empty frames, halves of samples, containers sent as raw audio and raw audio without a name end with 1008."""
+        server = self.serve()
+        file = wav.pack(SIGNAL.format, SIGNAL.pcm)
+        unnamed = {"encoding": None, "sample_rate": None}
+        for query, frames in (
+            ({}, [b""]),
+            ({}, [SIGNAL.pcm[:640], b""]),
+            ({}, [SIGNAL.pcm[:641]]),
+            ({"encoding": "linear32"}, [SIGNAL.pcm[:642]]),
+            ({"channels": 2}, [SIGNAL.pcm[:642]]),
+            ({}, [file[:3200]]),
+            ({}, [file[:2], file[2:10], file[10:44]]),
+            ({"encoding": "mulaw", "sample_rate": 8000}, [b"OggS" + bytes(100)]),
+            (unnamed, [SIGNAL.pcm[:640]]),
+        ):
+            client = await self.connect(server, **query)
+            for frame in frames:
+                client.sendMessage(frame, isBinary=True)
+            _, code, reason = await client.factory.closed
+            self.assertEqual((code, reason[:9]), (1008, "DATA-0000"), query)
+
+    async def test_audio_that_can_be_decoded(self) -> None:
+        """A container whose encoding is not named, single bytes of mu-law, and any bytes of a compressed stream are fine."""
+        server = self.serve()
+        file = wav.pack(SIGNAL.format, SIGNAL.pcm)
+        for query, frames in (
+            ({"encoding": None, "sample_rate": None}, [file[:1], file[1:3201]]),
+            ({"encoding": "mulaw", "sample_rate": 8000}, [b"\xff" * 3]),
+            ({"encoding": "flac"}, [b"fLaC" + bytes(9)]),
+        ):
+            client = await self.connect(server, **query)
+            for frame in frames:
+                client.sendMessage(frame, isBinary=True)
+            client.sendMessage(b'{"type":"CloseStream"}')
+            self.assertEqual((await client.factory.closed)[1], 1000, query)
+
+    async def test_frames_that_are_too_big(self) -> None:
+        """A frame of 20 MB is too big for the vendor, who says so with 1009; one below the limit is not."""
+        server = self.serve()
+        for size, code in ((20_000_000, 1009), (1_000_000, 1000)):
+            client = await self.connect(server, sample_rate=1_000_000)
+            client.sendMessage(bytes(size), isBinary=True)
+            client.sendMessage(b'{"type":"CloseStream"}')
+            self.assertEqual((await client.factory.closed)[1], code)
+
+    async def test_audio_that_comes_too_fast(self) -> None:
+        """Audio far ahead of real time is not refused but read late, and what follows it waits."""
+        time = Timed()
+        server = ReplayServer(time, WIRE, signal=SIGNAL)
+        server.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        client = await self.connect(server)
+        for _ in range(20 * 50):
+            client.sendMessage(bytes(640), isBinary=True)
+        client.sendMessage(b'{"type":"CloseStream"}')
+        while not client.factory.closed.called:
+            await deferLater(reactor, 0.005)
+            time.clock.advance(0.25)
+        self.assertEqual((await client.factory.closed)[1], 1000)
+        self.assertEqual(server.opened[0].received_s, 20.0)
+        # 10 s at once, 10 s at 1.25 times real time, less what one read of the socket brings.
+        self.assertGreater(time.clock.seconds(), 6.0)
+
+    async def test_audio_in_real_time_is_never_late(self) -> None:
+        """As fast as it plays, and somewhat faster, audio is read at once for as long as it comes."""
+        time = Timed()
+        server = ReplayServer(time, WIRE, signal=SIGNAL)
+        server.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        client = await self.connect(server)
+        for second in range(1, 61):
+            client.sendMessage(bytes(int(32000 * 1.2)), isBinary=True)
+            while server.opened[0].received_s < second * 1.2 - 1e-6:
+                await deferLater(reactor, 0.001)
+            time.clock.advance(1.0)
+        client.sendMessage(b'{"type":"CloseStream"}')
+        self.assertEqual((await client.factory.closed)[1], 1000)
+
     async def test_audio_that_looks_like_a_message(self) -> None:
         """Samples may begin with any byte, a brace too: only what really is a message is taken for one."""
         server = self.serve()
@@ -202,33 +303,76 @@ class DeepgramRuleTests(ServerCase):
             "container": "none",
             "sample_rate": 8000,
         }
+        none = {"encoding": None, "container": None, "sample_rate": None}
         for query, text, status in (
             ({}, "Hello", 200),
             ({"encoding": "pcm"}, "Hello", 400),
             ({"encoding": "mp3", "container": None}, "Hello", 400),
             ({"encoding": "mp3", "container": None, "sample_rate": None}, "Hello", 200),
+            ({"encoding": "mp3", "container": "none", "sample_rate": None}, "Hello", 400),
+            ({"container": "none", "encoding": None, "sample_rate": None}, "Hello", 400),
+            ({"encoding": None, "container": None}, "Hello", 400),
+            (none, "Hello", 200),
+            ({**none, "bit_rate": 48000}, "Hello", 200),
+            ({**none, "encoding": "aac", "bit_rate": 192000}, "Hello", 200),
+            ({**none, "encoding": "aac", "bit_rate": 300000}, "Hello", 400),
+            ({**none, "encoding": "mp3", "bit_rate": 40000}, "Hello", 400),
             ({"sample_rate": 22050}, "Hello", 400),
             ({"encoding": "mulaw", "sample_rate": 24000}, "Hello", 400),
             ({"model": "aura-asteria-en", "speed": 1.2}, "Hello", 400),
             ({"speed": 1.6}, "Hello", 400),
             ({"container": "ogg"}, "Hello", 400),
+            ({"model": "nova-3"}, "Hello", 400),
+            ({"model": "flux-general-en"}, "Hello", 400),
+            ({"model": "aura-2-nobody-en"}, "Hello", 400),
+            ({"model": None}, "Hello", 200),
             ({}, "x" * 2001, 413),
+            ({}, "", 400),
+            ({}, ["Hello"], 400),
+            ({}, 17, 400),
         ):
             asked = {name: one for name, one in (good | query).items() if one is not None}
             body = json.dumps({"text": text}).encode()
             code, data, headers = await self.ask(
                 server, "POST", f"/v1/speak?{urlencode(asked)}", body
             )
-            self.assertEqual(code, status, query)
+            self.assertEqual(code, status, (query, text))
         code, data, headers = await self.ask(
             server, "POST", f"/v1/speak?{urlencode(good)}", b'{"text":"Hello"}'
         )
         self.assertEqual(
             (len(data), headers.getRawHeaders("dg-request-id")), (5 * 60 * 8 * 2, ["r1"])
         )
-        self.assertEqual(
-            (await self.ask(server, "POST", f"/v1/speak?{urlencode(good)}", b"Hello"))[0], 400
-        )
+        for kind, body, status in (
+            ("application/json", b"Hello", 400),
+            ("application/json", b'["Hello"]', 400),
+            ("application/json; charset=utf-8", b'{"text":"Hello"}', 200),
+            ("text/plain", b"Hello", 200),
+            ("text/xml", b"<text>Hello</text>", 415),
+            ("application/x-www-form-urlencoded", b"text=Hello", 415),
+        ):
+            code, _, _ = await self.ask(
+                server, "POST", f"/v1/speak?{urlencode(good)}", body, Content_Type=kind
+            )
+            self.assertEqual(code, status, kind)
+
+    async def test_flux_speech(self) -> None:
+        """Flux has bit rates of its own, and voices of its own."""
+        server = self.serve()
+        good = {"model": "flux-alexis-en", "encoding": "mp3"}
+        for query, status in (
+            *(({"bit_rate": rate}, 200) for rate in (8000, 16000, 24000, 32000, 40000, 48000)),
+            ({"bit_rate": 4000}, 400),
+            ({"bit_rate": 36000}, 400),
+            ({"bit_rate": 64000}, 400),
+            ({"speed": 1.25}, 200),
+            ({"speed": 1.27}, 400),
+            ({"model": "aura-2-thalia-en"}, 400),
+            ({"model": "flux-general-en"}, 400),
+        ):
+            address = f"/v2/speak?{urlencode(good | query)}"
+            code, _, _ = await self.ask(server, "POST", address, b'{"text":"Hello"}')
+            self.assertEqual(code, status, query)
 
 
 class PlayTests(ServerCase):
@@ -312,10 +456,16 @@ class OpenAIRuleTests(ServerCase):
         data: bytes,
         name: str = "audio.wav",
         kind: str = "audio/wav",
-        **fields: str,
+        **fields: Any,
     ) -> int:
         chosen = {"model": "whisper-1", "response_format": "verbose_json", **fields}
-        content_type, body = multipart.encode("file", name, kind, data, chosen.items())
+        pairs = [
+            (field, one)
+            for field, values in chosen.items()
+            for one in (values if isinstance(values, list) else [values])
+            if one is not None
+        ]
+        content_type, body = multipart.encode("file", name, kind, data, pairs)
         code, self.body, _ = await self.ask(
             server,
             "POST",
@@ -351,10 +501,79 @@ class OpenAIRuleTests(ServerCase):
         )
         self.assertEqual(code, 400)
 
-    async def test_speech(self) -> None:
-        """Synthesis refuses long texts, unknown names, and instructions for tts-1."""
+    async def test_what_goes_with_which_model(self) -> None:
+        """Languages that are none, what belongs to another model, a fifth speaker and invented cutting are refused."""
         server = self.serve()
+        good = wav.pack(SIGNAL.format, SIGNAL.pcm)
+        diarize = {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}
+        logprobs = {"response_format": "json", "include[]": "logprobs"}
+        names, reference = "known_speaker_names[]", "data:audio/wav;base64,UklGRg=="
+        vad = {"type": "server_vad", "threshold": 0.4, "silence_duration_ms": 300}
+        for fields, status in (
+            ({"language": "xx"}, 400),
+            ({"language": ""}, 400),
+            (
+                {"model": "gpt-transcribe", "response_format": "json", "languages[]": ["en", "da"]},
+                200,
+            ),
+            (
+                {"model": "gpt-transcribe", "response_format": "json", "languages[]": ["en", "xx"]},
+                400,
+            ),
+            ({"model": "gpt-4o-transcribe", **logprobs}, 200),
+            ({"model": "gpt-4o-transcribe", "include[]": "logprobs", "response_format": None}, 200),
+            ({**diarize, **logprobs}, 400),
+            ({**diarize, "include[]": "logprobs"}, 400),
+            (logprobs, 400),
+            ({**diarize, names: list("ABCD")}, 200),
+            ({**diarize, names: list("ABCDE")}, 400),
+            ({names: "A"}, 400),
+            ({**diarize, "known_speaker_references[]": [reference] * 4}, 200),
+            ({**diarize, "known_speaker_references[]": [reference] * 5}, 400),
+            ({**diarize, "known_speaker_references[]": "ann.wav"}, 400),
+            ({**diarize, "chunking_strategy": "auto"}, 200),
+            ({**diarize, "chunking_strategy": json.dumps(vad)}, 200),
+            ({**diarize, "chunking_strategy": "mine"}, 400),
+            ({**diarize, "chunking_strategy": "{}"}, 400),
+            ({**diarize, "chunking_strategy": '{"type": "client_vad"}'}, 400),
+            ({**diarize, "chunking_strategy": json.dumps(vad | {"threshold": 2})}, 400),
+            ({**diarize, "chunking_strategy": json.dumps(vad | {"threshold": "high"})}, 400),
+            ({**diarize, "chunking_strategy": json.dumps(vad | {"surprise": 1})}, 400),
+            ({**diarize, "prompt": "WaaV"}, 400),
+        ):
+            self.assertEqual(await self.upload(server, good, **fields), status, fields)
+
+    async def test_long_uploads_are_cut_by_somebody(self) -> None:
+        """More than 30 s for a model that tells speakers apart need a chunking strategy; others do not."""
+        server = self.serve()
+        diarize = {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}
+        for seconds, fields, status in (
+            (30.0, diarize, 200),
+            (30.5, diarize, 400),
+            (30.5, {**diarize, "chunking_strategy": "auto"}, 200),
+            (30.5, {}, 200),
+        ):
+            data = wav.pack(SIGNAL.format, SIGNAL.format.silence(seconds))
+            self.assertEqual(await self.upload(server, data, **fields), status, (seconds, fields))
+
+    async def test_broken_files(self) -> None:
+        """A WAV file that ends in its header, or has no such samples, cannot be read."""
+        server = self.serve()
+        for data in (b"RIFF", b"RIFF" + bytes(100), wav.pack(SIGNAL.format, b"")[:40]):
+            self.assertEqual(await self.upload(server, data), 400)
+
+    async def test_speech(self) -> None:
+        """Synthesis refuses empty and long texts, unknown names, wrong types, and what tts-1 does not have."""
+        server = self.serve()
+        newer = {"model": "gpt-4o-mini-tts"}
         for change, status in (
+            ({"input": ""}, 400), ({"input": ["Hello"]}, 400), ({"input": 17}, 400), ({"input": None}, 400),
+            ({"voice": ["alloy"]}, 400), ({"model": ["tts-1"]}, 400), ({"response_format": ["pcm"]}, 400),
+            ({"speed": [1]}, 400), ({"speed": "1"}, 400), ({"speed": True}, 400), ({"speed": 1}, 200),
+            ({"voice": "verse"}, 400), ({**newer, "voice": "verse"}, 200), ({"voice": "marin"}, 400),
+            ({"stream_format": "sse"}, 400), ({"stream_format": "audio"}, 200),
+            ({**newer, "stream_format": "sse"}, 501), ({**newer, "instructions": ["Sing"]}, 400),
+            ({"voice": {"id": "Ann"}}, 400), ({"voice": {"id": "voice_1", "name": "Ann"}}, 400),
             ({}, 200), ({"input": "x" * 4097}, 400), ({"model": "sonic"}, 404), ({"voice": "aura"}, 400),
             ({"voice": {"id": "voice_1"}}, 200), ({"instructions": "Sing"}, 400), ({"speed": 5}, 400),
             ({"response_format": "ogg"}, 400), ({"surprise": 1}, 400),
@@ -374,6 +593,14 @@ class OpenAIRuleTests(ServerCase):
                 Authorization="Bearer k",
             )
             self.assertEqual(code, status, change)
+        body = json.dumps({"model": "tts-1", "voice": "alloy", "input": "Hello"}).encode()
+        for kind in ("text/plain", "application/octet-stream", ""):
+            code, answer, _ = await self.ask(
+                server, "POST", "/v1/audio/speech", body,
+                Authorization="Bearer k", Content_Type=kind,
+            )  # fmt: skip
+            self.assertEqual(code, 400, kind)
+            self.assertIn("content type", json.loads(answer)["error"]["message"])
 
 
 class FaultTests(ServerCase):

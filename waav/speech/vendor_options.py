@@ -93,6 +93,20 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(one) for one in listed)
 
 
+def texts_within(count: int | None = None, chars: int | None = None) -> Read:
+    """One text or a list of them: at most ``count``, each of at most ``chars`` characters."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        listed = texts(value)
+        if count is not None and len(listed) > count:
+            raise ValueError(f"must have at most {count} entries")
+        if chars is not None and any(len(one) > chars for one in listed):
+            raise ValueError(f"must have at most {chars} characters an entry")
+        return listed
+
+    return read
+
+
 def choices(*allowed: str) -> Read:
     """One or several of a few words."""
     one = choice(*allowed)

@@ -11,11 +11,14 @@ every recording without a network, then talk to a ``ReplayServer`` through the g
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
+from twisted.web.http_headers import Headers
 
 from waav.errors import BadRequest, ConfigError, ProviderBusy, ProviderRefused, WireError
 from waav.links.dial import Dialler, Link
@@ -24,6 +27,7 @@ from waav.secret import Secret
 from waav.speech import formats, wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
+from waav.testing import rules, trials
 from waav.testing.player import Player, joined, same
 from waav.testing.recording import Recording, described
 from waav.testing.replay import ReplayServer
@@ -439,3 +443,55 @@ class SpeakContract(ProviderContract):
         other = await self.open(server, alone)
         self.case().assertEqual(whole, await self.spoken(other, alone, "Hello."))
         await defer.gatherResults([link.close(), other.close()])
+
+
+class RulesContract:
+    """The rules of every vendor in a folder: each says what it refuses, and the replay server refuses it.
+
+        class AcmeRulesTests(RulesContract, TestCase):
+            folder = Path(__file__).parent / "wire"
+
+    Attributes:
+        folder: with the rules.
+    """
+
+    folder: Path
+    timeout = 60.0
+
+    def case(self) -> Any:
+        """This object as the TestCase it is mixed into."""
+        return cast(Any, self)
+
+    async def test_rules(self) -> None:
+        """Every field of every route is taken when it is good, and refused when it is of a wrong type, empty or too much."""
+        from twisted.internet import reactor
+
+        server = ReplayServer(reactor, self.folder)
+        server.start()
+        pool = HTTPConnectionPool(reactor)
+        try:
+            for route in rules.load(self.folder):
+                for trial in trials.trials(route):
+                    await self._try(Agent(reactor, pool=pool), server, route, trial)
+        finally:
+            await pool.closeCachedConnections()
+            await server.stop()
+
+    async def _try(
+        self, agent: Agent, server: ReplayServer, route: rules.Route, trial: trials.Trial
+    ) -> None:
+        path, headers, body = trials.request(route, trial)
+        response = await agent.request(
+            route.method.encode(),
+            f"{server.endpoint}{path}".encode(),
+            Headers({name: [one] for name, one in headers.items()}),
+            FileBodyProducer(BytesIO(body)) if body else None,
+        )
+        answer = await readBody(response)
+        about = f"{route.method} {route.path}: {trial.what}: {answer[:200]!r}"
+        if trial.status is not None:
+            self.case().assertEqual(response.code, trial.status, about)
+            return
+        # A socket that was asked for without an upgrade: nothing else was wrong.
+        wanted = 426 if route.kind == "socket" else 200
+        self.case().assertEqual(response.code, wanted, about)

@@ -197,10 +197,10 @@ class Recording:
             return f"another body of {len(request.body)} bytes"
         return None if headers == expected["headers"] else f"the headers {sorted(headers)}"
 
-    def _form_field(self, name: str, value: Any) -> forms.Field:
+    def _form_field(self, name: str, value: Any) -> forms.Part:
         if isinstance(value, str):
-            return forms.Field(name, value.encode())
-        return forms.Field(name, self.data(value["data"]), value["filename"], value["content_type"])
+            return forms.Part(name, value.encode())
+        return forms.Part(name, self.data(value["data"]), value["filename"], value["content_type"])
 
 
 def described(event: wire.Event) -> dict[str, Any]:

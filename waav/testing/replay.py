@@ -11,8 +11,9 @@ Besides what ``rules`` describes, a route of kind
             ``ignore``), ``hello``, ``goodbye`` (lists of messages), ``results`` (templates ``interim``, ``final``,
             ``speech_final``, ``finalized``, ``utterance_end``), ``word`` (template), ``idle_s``, ``idle_close``,
             ``bad_close`` (code and reason), ``ear`` (under which names the query has ``endpointing``,
-            ``utterance_end``, ``interims``, ``encoding``, ``sample_rate`` and ``channels``; ``..._default``)
-``upload``  has ``file``, ``max_bytes``, ``min_s``, ``answer_format`` (where its name stands) and ``answers``
+            ``utterance_end``, ``interims``, ``encoding``, ``sample_rate`` and ``channels``; ``..._default``), and
+            ``audio``: what of it ends the conversation with ``bad_close``, and how much is taken (see ``intake``)
+``upload``  has ``file`` (its name), ``answer_format`` (where its name stands), ``default`` and ``answers``
 ``speech``  has ``text``, ``voice``, ``encoding``, ``container``, ``rate_hz`` (where they stand), ``formats`` (how
             the vendor's names are meant), ``default``, ``headers``
 ``fixed``   has ``answer``
@@ -20,7 +21,7 @@ Besides what ``rules`` describes, a route of kind
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -31,12 +32,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from waav.speech import wav
 from waav.speech.audio import AudioFormat
-from waav.testing import forms, rules
-from waav.testing.hearing import Hearing
+from waav.testing import forms, rules, uploads
+from waav.testing.answering import Answering
+from waav.testing.fields import Refused, as_text
 from waav.testing.recording import Recording
-from waav.testing.rules import Refused, Route
+from waav.testing.rules import Route
 from waav.testing.script import Deviation, Script
 from waav.testing.signal import Signal
 from waav.testing.sockets import Recogniser, Recognisers, tcp
@@ -52,29 +53,6 @@ class Seen:
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes = b""
-
-
-@dataclass(slots=True)
-class Answering:
-    """How answers come, and what goes wrong with them. Change it at any time.
-
-    Args:
-        first_byte_s: wait before an answer begins.
-        chunk_bytes: size of the pieces of a body; odd sizes split samples.
-        chunk_s: wait between two pieces.
-        drop_after_bytes: break the next answer off after so many bytes, then forget this.
-        stall_after_bytes: say nothing more in the next answer after so many bytes, then forget this.
-        extra: put into every JSON object that is sent.
-        fragment_bytes: cut WebSocket messages into frames of this size.
-    """
-
-    first_byte_s: float = 0.0
-    chunk_bytes: int = 4096
-    chunk_s: float = 0.0
-    drop_after_bytes: int | None = None
-    stall_after_bytes: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    fragment_bytes: int | None = None
 
 
 class ReplayServer:
@@ -246,9 +224,9 @@ class _Root(Resource):
             return _answer(request, 404, b"no such address", {})
         try:
             return self._serve(route, seen, request)
-        except Refused as refused:
-            body = json.dumps(rules.fill(route.error, {"message": refused.message})).encode()
-            return _answer(request, refused.status, body, {"content-type": "application/json"})
+        except Refused as refusal:
+            body, headers = route.refused(refusal)
+            return _answer(request, refusal.status, body, headers)
 
     def _play(self, script: Script, seen: Seen, request: Request) -> Any:
         query = urlencode(seen.query)
@@ -267,8 +245,9 @@ class _Root(Resource):
         return NOT_DONE_YET
 
     def _serve(self, route: Route, seen: Seen, request: Request) -> Any:
+        route.check_auth(seen.headers, self._server.keys)
         values = _values(route, seen)
-        route.check(values, self._server.keys)
+        route.check(values)
         if route.kind == "socket":
             if seen.headers.get("upgrade", "").lower() != "websocket":
                 raise Refused(426, "a WebSocket is wanted here")
@@ -277,7 +256,8 @@ class _Root(Resource):
         if route.kind == "fixed":
             body, headers = json.dumps(route.about["answer"]).encode(), _JSON
         elif route.kind == "upload":
-            body, headers = _transcribed(self._server, route, values, seen)
+            extra = self._server.answering.extra
+            body, headers = uploads.transcribed(route, values, self._server.signal, extra)
         else:
             body, headers = _spoken(self._server, route, values)
         _Answer(self._server, request, body, headers).start()
@@ -365,20 +345,22 @@ def _seen(request: Request) -> Seen:
     return Seen(request.method.decode("ascii"), uri.path, query, headers, body)
 
 
-def _values(route: Route, seen: Seen) -> dict[str, list[str]]:
+def _values(route: Route, seen: Seen) -> dict[str, list[Any]]:
     """Everything that was sent; a body that cannot be read is refused."""
-    values = {f"header.{name}": [value] for name, value in seen.headers.items()}
+    values: dict[str, list[Any]] = {}
     for name, value in seen.query:
         values.setdefault(f"query.{name}", []).append(value)
+    content_type = seen.headers.get("content-type", "")
+    reading = route.reading(content_type)
     try:
-        if route.kind == "upload":
-            for one in forms.parse(seen.headers.get("content-type", ""), seen.body):
-                text = "" if one.filename else one.data.decode()
-                values.setdefault(f"form.{one.name}", []).append(text)
-        elif route.kind == "speech":
-            values |= rules.flat("body", json.loads(seen.body))
+        if reading == "form":
+            values |= uploads.read(forms.parse(content_type, seen.body))
+        elif reading == "json":
+            values |= {f"body.{name}": [one] for name, one in json.loads(seen.body).items()}
+        elif reading is not None:
+            values[reading] = [seen.body.decode()]
     except (ValueError, AttributeError) as problem:
-        raise Refused(400, f"cannot read the request: {problem}") from None
+        raise route.refusal("unreadable", f"cannot read the request: {problem}") from None
     return values
 
 
@@ -389,76 +371,6 @@ def _answer(request: Request, status: int, body: bytes, headers: Mapping[str, st
     return body
 
 
-# Recognition of uploads.
-
-_KINDS = {  # extension: MIME types, and how such a file begins
-    "wav": (("audio/wav", "audio/x-wav", "audio/wave"), (b"RIFF",)),
-    "mp3": (
-        ("audio/mpeg", "audio/mp3"),
-        (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xfa", b"\xff\xf2"),
-    ),
-    "flac": (("audio/flac",), (b"fLaC",)),
-    "ogg": (("audio/ogg",), (b"OggS",)),
-    "webm": (("audio/webm",), (b"\x1aE\xdf\xa3",)),
-    "m4a": (("audio/m4a", "audio/mp4"), (b"\0\0\0",)),
-}
-
-
-def _transcribed(
-    server: ReplayServer, route: Route, values: rules.Values, seen: Seen
-) -> tuple[bytes, Mapping[str, str]]:
-    parts = forms.parse(seen.headers["content-type"], seen.body)
-    file = next((one for one in parts if one.name == route.about["file"] and one.filename), None)
-    if file is None:
-        raise Refused(400, "the file is missing")
-    _check_file(route, file)
-    hearing, seconds = _hear(server, route, file.data)
-    words = [word for heard in hearing.finish(seconds) if heard.is_final for word in heard.words]
-    name = values[route.about["answer_format"]][0]
-    template = route.about["answers"][name]
-    about = {
-        "text": " ".join(word.text for word in words),
-        "seconds": seconds,
-        "words": [rules.fill(route.about["word"], _times(word, 0.0)) for word in words],
-    }
-    answer = rules.fill(template, about)
-    if isinstance(answer, str):
-        return answer.encode(), {"content-type": "text/plain"}
-    return json.dumps({**answer, **server.answering.extra}).encode(), _JSON
-
-
-def _check_file(route: Route, file: forms.Field) -> None:
-    if len(file.data) > route.about["max_bytes"]:
-        raise Refused(413, "Maximum content size limit exceeded")
-    extension = (file.filename or "").rpartition(".")[2].lower()
-    types, beginnings = _KINDS.get(extension, ((), ()))
-    if file.content_type not in types or not file.data.startswith(beginnings):
-        raise Refused(400, "name, type and content of the file do not agree")
-
-
-def _hear(server: ReplayServer, route: Route, data: bytes) -> tuple[Hearing, float]:
-    """Listens to a file. Only WAV can be measured; other files count as the whole signal."""
-    if not data.startswith(b"RIFF"):
-        return Hearing(server.signal, 0.0), server.signal.seconds - 1e-3
-    reader = wav.WavReader()
-    samples = reader.feed(data)
-    audio = reader.format
-    if audio is None or not audio.is_raw:
-        raise Refused(400, "the audio cannot be read")
-    seconds = audio.duration_s(len(samples)) or 0.0
-    if seconds < route.about["min_s"]:
-        raise Refused(400, "Audio file is too short")
-    return Hearing(server.signal, server.signal.find(samples, audio) or 0.0), seconds
-
-
-def _times(word: Any, shift_s: float) -> dict[str, Any]:
-    return {
-        "word": word.text,
-        "start": round(word.start_s + shift_s, 4),
-        "end": round(word.end_s + shift_s, 4),
-    }
-
-
 # Synthesis.
 
 
@@ -467,7 +379,7 @@ def _spoken(
 ) -> tuple[bytes, Mapping[str, str]]:
     def value(name: str) -> str | None:
         sent = values.get(route.about.get(name, ""))
-        return sent[0] if sent else None
+        return as_text(sent[0]) if sent else None
 
     about = dict(route.about["formats"][value("encoding") or route.about["default"]])
     if value("container") == "wav":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.defer import Deferred
@@ -10,16 +10,36 @@ from twisted.internet.interfaces import IDelayedCall
 
 from waav.speech.audio import AudioFormat, Encoding
 from waav.testing import rules
+from waav.testing.answering import Answering
 from waav.testing.hearing import Ear, Heard, Hearing
-from waav.testing.script import Deviation
-
-if TYPE_CHECKING:
-    from waav.testing.replay import ReplayServer
+from waav.testing.intake import Framing, Intake
+from waav.testing.rules import Route
+from waav.testing.script import Deviation, Script
+from waav.testing.signal import Signal
 
 _ENCODINGS: dict[str, Encoding] = {
     "linear16": "linear16", "pcm_s16le": "linear16", "linear32": "linear32",
     "mulaw": "mulaw", "pcm_mulaw": "mulaw", "alaw": "alaw", "pcm_alaw": "alaw",
 }  # fmt: skip
+
+
+class Vendor(Protocol):
+    """The server that connections belong to: what it was told to do, and what it remembers of them."""
+
+    reactor: Any
+    signal: Signal
+    idle_s: float | None
+    answering: Answering
+    script: Script | None
+    deviations: list[str]
+    sockets: "list[Recogniser]"
+    opened: "list[Recogniser]"
+    keeps_frames: bool
+    cuts_s: list[float]
+    greetings: list[str | bytes]
+    is_stalled: bool
+
+    def route(self, method: str, path: str) -> Route | None: ...
 
 
 class Recogniser(WebSocketServerProtocol):
@@ -32,7 +52,7 @@ class Recogniser(WebSocketServerProtocol):
     """
 
     def onConnect(self, request: Any) -> None:
-        self.server: ReplayServer = self.factory.server
+        self.server: Vendor = self.factory.server
         query: Mapping[str, list[str]] = request.params
         self.query = query
         self._script = self.server.script
@@ -48,7 +68,11 @@ class Recogniser(WebSocketServerProtocol):
         self._lead = b""
         self._next_bytes = 0
         self._hearing: Hearing | None = None
-        self._format = _format(query, self.about.get("ear", {}))
+        self._format, framing = _format(query, self.about)
+        audio = self.about.get("audio", {})
+        self._intake = Intake(audio, self.about.get("bad_close", (1008, "")), self._format, framing)
+        self._free_bytes = 0
+        self._reading: IDelayedCall | None = None
         self._cut_s = self.server.cuts_s.pop(0) if self.server.cuts_s else None
         self._sequence = 0
 
@@ -58,7 +82,7 @@ class Recogniser(WebSocketServerProtocol):
         if self.server.is_stalled:
             self.pause()
         self._idle_s = self.server.idle_s or self.about.get("idle_s")
-        self._heard_at = self.server.reactor.seconds()
+        self._opened_at = self._heard_at = self.server.reactor.seconds()
         if self._idle_s:
             self._idle = self.server.reactor.callLater(self._idle_s, self._check_idle)
         self._say_all(self.server.greetings)
@@ -75,18 +99,22 @@ class Recogniser(WebSocketServerProtocol):
         if not isBinary:
             self._obey(payload)
             return
-        if self.about.get("refuses_json_audio") and _is_message(payload):
-            self.shut(*self.about["bad_close"])
+        objection = self._intake.objection(payload)
+        if objection is not None:
+            self.shut(*objection)
             return
         self._bytes += len(payload)
         if self._bytes >= self._next_bytes:
             self._hear(payload)
+        if self._bytes > self._free_bytes:
+            self._slow_down()
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         self.close_code, self.close_reason = code, reason
-        idle = getattr(self, "_idle", None)  # refused handshakes never got that far
-        if idle is not None and idle.active():
-            idle.cancel()
+        for name in ("_idle", "_reading"):
+            call = getattr(self, name, None)  # refused handshakes never got that far
+            if call is not None and call.active():
+                call.cancel()
         if self in self.server.sockets:
             self.server.sockets.remove(self)
         for waiter in self._gone:
@@ -117,6 +145,25 @@ class Recogniser(WebSocketServerProtocol):
     def resume(self) -> None:
         """Read again."""
         tcp(self.transport).resumeProducing()
+
+    def _slow_down(self) -> None:
+        """Read nothing for as long as the audio is too far ahead of real time."""
+        elapsed_s = self.server.reactor.seconds() - self._opened_at
+        wait_s = self._intake.ahead_s(self.received_s, elapsed_s)
+        if wait_s <= 0:
+            free_s = self._intake.free_s(elapsed_s)
+            is_ever = self._format.is_raw and free_s != float("inf")
+            self._free_bytes = self._format.size_bytes(free_s) if is_ever else 1 << 62
+            return
+        self.pause()
+        if self._reading is not None and self._reading.active():
+            self._reading.cancel()  # what had arrived before the pause is still delivered
+        self._reading = self.server.reactor.callLater(wait_s, self._read_on)
+
+    def _read_on(self) -> None:
+        self._heard_at = self.server.reactor.seconds()
+        if not self.server.is_stalled:
+            self.resume()
 
     def say_text(self, text: str) -> None:
         """Send that text."""
@@ -226,6 +273,8 @@ class Recogniser(WebSocketServerProtocol):
 
     def _check_idle(self) -> None:
         left = self._heard_at + self._idle_s - self.server.reactor.seconds()
+        if self._reading is not None and self._reading.active():
+            left = self._idle_s  # it is the vendor who does not read
         if left > 0:
             self._idle = self.server.reactor.callLater(left, self._check_idle)
         else:
@@ -237,7 +286,7 @@ class Recognisers(WebSocketServerFactory):
 
     protocol = Recogniser
 
-    def __init__(self, server: "ReplayServer") -> None:
+    def __init__(self, server: Vendor) -> None:
         super().__init__(reactor=server.reactor)  # type: ignore[no-untyped-call]
         self.server = server
         self.setProtocolOptions(tcpNoDelay=True)  # type: ignore[no-untyped-call]
@@ -259,21 +308,20 @@ def _name(heard: Heard) -> str:
     return "finalized" if heard.from_finalize else "final"
 
 
-def _is_message(payload: bytes) -> bool:
-    """Whether audio is really text sent the wrong way: samples, too, may begin with a brace."""
-    if not payload.startswith(b"{"):
-        return False
-    try:
-        return "type" in json.loads(payload)
-    except ValueError:
-        return False
-
-
-def _format(query: Mapping[str, list[str]], names: Mapping[str, str]) -> AudioFormat:
-    """How the handshake describes the audio; containers, which it does not describe, count as 16 kHz linear16."""
+def _format(
+    query: Mapping[str, list[str]], about: Mapping[str, Any]
+) -> tuple[AudioFormat, Framing]:
+    """How the handshake describes the audio; what it does not describe counts as 16 kHz linear16."""
+    names = about.get("ear", {})
 
     def value(name: str, default: str) -> str:
         return query.get(names.get(name, name), [default])[0]
 
-    encoding = _ENCODINGS.get(value("encoding", "linear16"), "linear16")
-    return AudioFormat(encoding, int(value("sample_rate", "16000")), int(value("channels", "1")))
+    named = value("encoding", "")
+    encoding = _ENCODINGS.get(named or "linear16", "linear16")
+    audio = AudioFormat(encoding, int(value("sample_rate", "16000")), int(value("channels", "1")))
+    if named:
+        return audio, "raw" if named in _ENCODINGS else "compressed"
+    # A vendor that wants to be told the encoding looks for a container where it is not.
+    wants_name = "headless" in about.get("audio", {}).get("refuses", ())
+    return audio, "container" if wants_name else "raw"

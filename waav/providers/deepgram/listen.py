@@ -21,6 +21,8 @@ LISTEN_MODEL = "nova-3"
 def listen(settings: ListenSettings, account: Account) -> wire.Dialogue:
     """The dialogue that suits the model."""
     model = vendor_options.model_name("deepgram", settings.model or LISTEN_MODEL)
+    if model.startswith("aura-"):
+        raise BadRequest(f"deepgram: {model} is a voice, it recognises no speech")
     if model.startswith("flux-"):
         return FluxListen(settings, account, model)
     return Listen(settings, account, model)

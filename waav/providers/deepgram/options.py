@@ -1,5 +1,7 @@
 """Deepgram's own parameters, by verb and version."""
 
+from typing import Any
+
 from waav.speech import vendor_options
 from waav.speech.vendor_options import (
     VendorOption,
@@ -10,20 +12,37 @@ from waav.speech.vendor_options import (
     number,
     off_or,
     texts,
+    texts_within,
 )
 
+_KEYTERM_TOKENS = 500
+
+
+def _keyterms(value: Any) -> tuple[str, ...]:
+    """Terms without commas. What a token is only Deepgram knows; a word is at least one."""
+    listed = texts(value)
+    if any("," in one for one in listed):
+        raise ValueError("must be terms without commas; several are a list")
+    if sum(len(one.split()) for one in listed) > _KEYTERM_TOKENS:
+        raise ValueError(f"must have at most {_KEYTERM_TOKENS} words in all")
+    return listed
+
+
+_KEYTERM = "Terms to expect; Nova-3 (500 words in all) and Flux (100 terms) only."
 _SHARED = (
     VendorOption("mip_opt_out", boolean, "Keep this audio out of Deepgram's model improvement."),
-    VendorOption("tag", texts, "Labels for Deepgram's usage reports; one or a list."),
+    VendorOption(
+        "tag", texts_within(chars=128), "Labels for Deepgram's usage reports; one or a list."
+    ),
 )
 _BOTH_LISTEN = (
-    *_SHARED,
-    VendorOption("keyterm", texts, "Terms to expect; Nova-3 and Flux only."),
     VendorOption("language_hint", texts, "Languages to expect, with a multilingual model."),
     VendorOption("numerals", boolean, "Digits instead of number words."),
     VendorOption("profanity_filter", boolean, "Remove profanity."),
 )
 LISTEN_OPTIONS = (
+    *_SHARED,
+    VendorOption("keyterm", _keyterms, _KEYTERM),
     *_BOTH_LISTEN,
     VendorOption("detect_entities", boolean, "Report entities."),
     VendorOption("dictation", boolean, "Spoken punctuation becomes punctuation."),
@@ -32,10 +51,12 @@ LISTEN_OPTIONS = (
     VendorOption(
         "endpointing", off_or(integer(1)), "Silence that ends speech, in ms, or false; 200."
     ),
-    VendorOption("extra", texts, "Key:value pairs returned with the results."),
+    VendorOption("extra", texts_within(chars=2048), "Key:value pairs returned with the results."),
     VendorOption("filler_words", boolean, "Keep uh and um."),
     VendorOption("interim_results", boolean, "Results while somebody speaks; on."),
-    VendorOption("keywords", texts, "Words with a boost, term:2; not for Nova-3."),
+    VendorOption(
+        "keywords", texts_within(count=100), "Words with a boost, term:2; not for Nova-3."
+    ),
     VendorOption("multichannel", boolean, "Recognise every channel for itself."),
     VendorOption(
         "redact",
@@ -43,7 +64,7 @@ LISTEN_OPTIONS = (
         "What to blot out; one or a list.",
     ),
     VendorOption("replace", texts, "find:replacement pairs."),
-    VendorOption("search", texts, "Terms to search for."),
+    VendorOption("search", texts_within(count=50), "Terms to search for."),
     VendorOption("smart_format", boolean, "Dates, amounts and the like as people write them; on."),
     VendorOption(
         "utterance_end_ms", off_or(integer(1000)), "Gap that ends an utterance, in ms; 1000."
@@ -52,6 +73,8 @@ LISTEN_OPTIONS = (
     VendorOption("version", vendor_options.text, "Model version."),
 )
 FLUX_LISTEN_OPTIONS = (
+    *_SHARED,
+    VendorOption("keyterm", texts_within(count=100), _KEYTERM),
     *_BOTH_LISTEN,
     VendorOption(
         "eager_eot_threshold", number(0.3, 0.9), "Flux: confidence for an early end of turn."

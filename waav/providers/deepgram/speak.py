@@ -21,6 +21,7 @@ from waav.speech.spoken import SpokenAnswers
 
 SPEAK_MODEL = "aura-asteria-en"
 
+_LISTENING = ("flux-general-", "nova", "enhanced", "base", "whisper")  # models, not voices
 _SPEAK_RATES: dict[str, tuple[int, ...]] = {
     "linear16": (8000, 16000, 24000, 32000, 48000),
     "flac": (8000, 16000, 22050, 32000, 48000),
@@ -99,7 +100,7 @@ def _voice(settings: SpeakSettings) -> str:
         name = model or SPEAK_MODEL
     else:
         name = settings.voice
-    if name.startswith("flux-general-"):
+    if name.startswith(_LISTENING):
         raise BadRequest(f"deepgram: {name} recognises speech, it has no voice")
     return vendor_options.model_name("deepgram", name)
 

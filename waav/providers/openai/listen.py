@@ -116,6 +116,8 @@ class Listen:
             form = self._formats[0]
         values: dict[str, Any] = {"model": self._model, "response_format": form}
         language = languages.iso639_1(settings.language)
+        if language and not languages.is_iso639_1(language):
+            raise BadRequest(f"openai: language {settings.language!r} is not in ISO 639-1")
         if language and "languages" not in chosen:
             values["language"] = language
         for name in ("temperature", "prompt", "chunking_strategy"):

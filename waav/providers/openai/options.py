@@ -1,16 +1,30 @@
 """The options of OpenAI's two calls, and the gateway's own for cutting audio into uploads."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from waav.speech import vendor_options
-from waav.speech.vendor_options import VendorOption, choice, choices, integer, number, texts
+from waav.speech import languages, vendor_options
+from waav.speech.vendor_options import (
+    VendorOption,
+    choice,
+    choices,
+    integer,
+    number,
+    texts,
+    texts_within,
+)
 
 FILE_BYTES = 25 * 1024 * 1024
 """Largest upload that OpenAI takes."""
-
-
+INSTRUCTIONS_CHARS = 4096
+_AUDIO_URL = re.compile(r"data:audio/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+=*")
+_VAD = {  # the members of a chunking strategy that is an object
+    "prefix_padding_ms": integer(0),
+    "silence_duration_ms": integer(0),
+    "threshold": number(0.0, 1.0),
+}
 SHORT_NAMES: Final[Mapping[str, str]] = {
     "tts1": "tts-1",
     "tts1hd": "tts-1-hd",
@@ -38,16 +52,39 @@ def _chunking(value: Any) -> str:
     """``auto``, or a server_vad object; either way the text that goes into the form."""
     if value == "auto":
         return "auto"
-    if isinstance(value, Mapping) and value.get("type") == "server_vad":
-        return json.dumps(dict(value))
-    raise ValueError("must be auto or an object of type server_vad")
+    if not isinstance(value, Mapping) or value.get("type") != "server_vad":
+        raise ValueError("must be auto or an object of type server_vad")
+    for name, one in value.items():
+        if name not in ("type", *_VAD):
+            raise ValueError(f"has no member {name!r}; there are type, {', '.join(_VAD)}")
+        if name != "type":
+            try:
+                _VAD[name](one)
+            except ValueError as problem:
+                raise ValueError(f"has {name!r}, which {problem}") from None
+    return json.dumps(dict(value))
 
 
-def _at_most_four(value: Any) -> tuple[str, ...]:
+def _languages(value: Any) -> tuple[str, ...]:
     listed = texts(value)
-    if len(listed) > 4:
-        raise ValueError("must have at most 4 entries")
+    for one in listed:
+        if not languages.is_iso639_1(one):
+            raise ValueError(f"must be codes of ISO 639-1, not {one!r}")
     return listed
+
+
+def _references(value: Any) -> tuple[str, ...]:
+    listed: tuple[str, ...] = texts_within(count=4)(value)
+    if not all(_AUDIO_URL.fullmatch(one) for one in listed):
+        raise ValueError("must be data URLs of audio, data:audio/wav;base64,...")
+    return listed
+
+
+def _instructions(value: Any) -> str:
+    said = vendor_options.text(value)
+    if len(said) > INSTRUCTIONS_CHARS:
+        raise ValueError(f"must have at most {INSTRUCTIONS_CHARS} characters")
+    return said
 
 
 LISTEN_OPTIONS = (
@@ -72,15 +109,15 @@ LISTEN_OPTIONS = (
     VendorOption("temperature", number(0.0, 1.0), "Sampling temperature."),
     VendorOption("prompt", vendor_options.text, "Words and style to expect."),
     VendorOption("keywords", texts, "Words to expect; gpt-transcribe only."),
-    VendorOption("languages", texts, "Languages to expect; gpt-transcribe only."),
+    VendorOption("languages", _languages, "Languages to expect; gpt-transcribe only."),
     VendorOption("chunking_strategy", _chunking, "auto, or a server_vad object."),
-    VendorOption("known_speaker_names", _at_most_four, "Diarisation: names, at most 4."),
+    VendorOption("known_speaker_names", texts_within(count=4), "Diarisation: names, at most 4."),
     VendorOption(
-        "known_speaker_references", _at_most_four, "Diarisation: data URLs of their voices."
+        "known_speaker_references", _references, "Diarisation: data URLs of their voices."
     ),
 )
 SPEAK_OPTIONS = (
     VendorOption(
-        "instructions", vendor_options.text, "How to speak, before any emotion; not with tts-1."
+        "instructions", _instructions, "How to speak, before any emotion; not with tts-1."
     ),
 )

@@ -20,6 +20,7 @@ SPEAK_VOICE = "alloy"
 
 _SPEAK_MODELS = re.compile(r"(tts-1|tts-1-hd|gpt-4o-mini-tts)(-\d{4}-\d{2}-\d{2})?")
 _PLAIN_MODELS = re.compile(r"tts-1(-hd)?(-.*)?")  # take no instructions
+_NOT_PLAIN = ("ballad", "verse", "marin", "cedar")  # voices that those do not have
 _COMPRESSED = {("mp3", "raw"): "mp3", ("opus", "ogg"): "opus", ("aac", "raw"): "aac",
                ("flac", "raw"): "flac"}  # fmt: skip
 
@@ -96,8 +97,10 @@ def _check_names(model: str, voice: str) -> None:
         raise BadRequest(
             f"openai: {model} is no speech model; there are tts-1, tts-1-hd and gpt-4o-mini-tts"
         )
-    if voice not in VOICES and not voice.startswith("voice_"):
-        raise BadRequest(f"openai: no voice {voice}; there are {', '.join(VOICES)}")
+    is_plain = bool(_PLAIN_MODELS.fullmatch(model))
+    voices = [one for one in VOICES if not is_plain or one not in _NOT_PLAIN]
+    if voice not in voices and not voice.startswith("voice_"):
+        raise BadRequest(f"openai: no voice {voice} of {model}; there are {', '.join(voices)}")
 
 
 def _speak_format(asked: AudioFormat) -> tuple[AudioFormat, str]:
