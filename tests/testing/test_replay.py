@@ -356,6 +356,22 @@ class DeepgramRuleTests(ServerCase):
             )
             self.assertEqual(code, status, kind)
 
+    async def test_labels(self) -> None:
+        """Audio is labelled as the vendor labels it, and is in a WAV file unless that is declined."""
+        server = self.serve()
+        for query, kind, begins in (
+            ("encoding=linear16", "audio/wav", b"RIFF"),
+            ("encoding=linear16&container=none&sample_rate=8000", "audio/l16;rate=8000", b"\0\0"),
+            ("encoding=mulaw&container=none", "audio/mulaw;rate=8000", b""),
+            ("encoding=opus", "audio/ogg;codecs=opus", b"OggS"),
+            ("encoding=mp3", "audio/mpeg", b"\xff\xf3"),
+            ("", "audio/mpeg", b"\xff\xf3"),
+        ):
+            address = f"/v1/speak?model=aura-2-thalia-en&{query}"
+            _, data, headers = await self.ask(server, "POST", address, b'{"text":"Hello"}')
+            self.assertEqual(headers.getRawHeaders("content-type"), [kind])
+            self.assertTrue(data.startswith(begins), query)
+
     async def test_flux_speech(self) -> None:
         """Flux has bit rates of its own, and voices of its own."""
         server = self.serve()
@@ -604,7 +620,7 @@ class OpenAIRuleTests(ServerCase):
 
 
 class FaultTests(ServerCase):
-    speak = "/v1/speak?model=aura-2-thalia-en&encoding=linear16&sample_rate=8000"
+    speak = "/v1/speak?model=aura-2-thalia-en&encoding=linear16&container=none&sample_rate=8000"
 
     async def test_failing_answers(self) -> None:
         """The next requests fail as told, then all is well; what was asked is remembered."""

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from waav.speech.audio import AudioFormat
 from waav.testing import forms, rules, trials, uploads
 from waav.testing.contract import RulesContract
-from waav.testing.fields import Refused, read_field, tokens
 from waav.testing.intake import Intake
+from waav.testing.limits import Refused, read_field, tokens
 from waav.testing.recording import Recording
 
 WIRE = Path(__file__).parents[1] / "wire"

@@ -14,8 +14,9 @@ Besides what ``rules`` describes, a route of kind
             ``utterance_end``, ``interims``, ``encoding``, ``sample_rate`` and ``channels``; ``..._default``), and
             ``audio``: what of it ends the conversation with ``bad_close``, and how much is taken (see ``intake``)
 ``upload``  has ``file`` (its name), ``answer_format`` (where its name stands), ``default`` and ``answers``
-``speech``  has ``text``, ``voice``, ``encoding``, ``container``, ``rate_hz`` (where they stand), ``formats`` (how
-            the vendor's names are meant), ``default``, ``headers``
+``speech``  has ``text``, ``voice``, ``encoding``, ``container``, ``rate_hz`` (where they stand), ``default``,
+            ``headers`` and ``formats``: how the vendor's names are meant, with ``content_type`` (``$rate`` stands
+            for the rate) and ``default_container``
 ``fixed``   has ``answer``
 """
 
@@ -35,7 +36,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from waav.speech.audio import AudioFormat
 from waav.testing import forms, rules, uploads
 from waav.testing.answering import Answering
-from waav.testing.fields import Refused, as_text
+from waav.testing.limits import Refused, as_text
 from waav.testing.recording import Recording
 from waav.testing.rules import Route
 from waav.testing.script import Deviation, Script
@@ -382,11 +383,12 @@ def _spoken(
         return as_text(sent[0]) if sent else None
 
     about = dict(route.about["formats"][value("encoding") or route.about["default"]])
-    if value("container") == "wav":
-        about["container"] = "wav"
-    rate_hz = int(value("rate_hz") or about.pop("rate_hz"))
-    content_type = about.pop("content_type")
-    about.pop("rate_hz", None)
+    rate_hz = int(value("rate_hz") or about["rate_hz"])
+    content_type = about.pop("content_type").replace("$rate", str(rate_hz))
+    container = value("container") or about.get("default_container")
+    about = {name: about[name] for name in ("encoding", "container") if name in about}
+    if container == "wav":
+        about["container"], content_type = "wav", "audio/wav"
     audio = AudioFormat(rate_hz=rate_hz, **about)
     server.spoken.append(audio)
     body = tone(value("voice") or "", value("text") or "", audio)

@@ -9,7 +9,7 @@ entry of ``codes`` that belongs to the status), ``error_headers``, ``lists`` (of
                   the name of the field that it is. Other types are refused.
 ``refusals``      status and message for a wrong ``content_type``, an ``unreadable`` body and ``unknown`` fields
 ``fields``        everything that may be sent, by where and name (``query.model``, ``body.text``, ``form.language``;
-                  ``file.bytes`` and ``file.seconds`` are what an upload is found to be), as ``fields`` describes it.
+                  ``file.bytes`` and ``file.seconds`` are what an upload is found to be), as ``limits`` describes it.
                   What is not listed is refused.
 ``combinations``  tables: for each value of ``field`` (``default`` if it is not sent), ``allow`` says what others may
                   be: a type and limits as in a field, or null: not sent at all
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from waav.testing.fields import (
+from waav.testing.limits import (
     Field,
     Kind,
     NotOfThisType,

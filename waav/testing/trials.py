@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from waav.speech import wav
 from waav.speech.audio import AudioFormat
 from waav.testing import forms
-from waav.testing.fields import Field, Kind, NotOfThisType, Problem, as_text, tokens
+from waav.testing.limits import Field, Kind, NotOfThisType, Problem, as_text, tokens
 from waav.testing.rules import Combination, Route
 
 _AUDIO = AudioFormat("linear16", 8000)

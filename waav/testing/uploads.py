@@ -7,8 +7,8 @@ from typing import Any
 from waav.speech import wav
 from waav.speech.audio import AudioFormat
 from waav.testing import forms, rules
-from waav.testing.fields import Refused
 from waav.testing.hearing import Hearing
+from waav.testing.limits import Refused
 from waav.testing.rules import Route
 from waav.testing.signal import Signal
 
