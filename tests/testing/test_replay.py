@@ -269,6 +269,22 @@ class DeepgramRuleTests(ServerCase):
         # 10 s at once, 10 s at 1.25 times real time, less what one read of the socket brings.
         self.assertGreater(time.clock.seconds(), 6.0)
 
+    async def test_a_vendor_that_reads_late_does_not_call_it_silence(self) -> None:
+        """While the vendor itself waits, longer than its idle limit, the client is not blamed for saying nothing."""
+        time = Timed()
+        server = ReplayServer(time, WIRE, signal=SIGNAL)
+        server.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        client = await self.connect(server)
+        client.sendMessage(bytes(32 * 32000), isBinary=True)  # read on after 17.6 s
+        while server.opened[0].received_s < 32.0:
+            await deferLater(reactor, 0.01)
+        client.sendMessage(b'{"type":"CloseStream"}')
+        while not client.factory.closed.called:
+            time.clock.advance(0.5)
+            await deferLater(reactor, 0.005)
+        self.assertEqual((await client.factory.closed)[1], 1000)
+
     async def test_audio_in_real_time_is_never_late(self) -> None:
         """As fast as it plays, and somewhat faster, audio is read at once for as long as it comes."""
         time = Timed()
