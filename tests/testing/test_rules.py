@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from waav.speech.audio import AudioFormat
 from waav.testing import forms, rules, trials, uploads
 from waav.testing.contract import RulesContract
-from waav.testing.intake import Intake
+from waav.testing.intake import AudioIntake
 from waav.testing.limits import Refused, read_field, tokens
 from waav.testing.recording import Recording
 
@@ -302,10 +302,10 @@ class IntakeTests(SynchronousTestCase):
     def test_frames(self) -> None:
         """Each kind of bad frame ends the conversation, and only where the rules say so."""
         for payload in (b"", bytes(3), b'{"type":"x"}', b"RIFF\0\0\0\0WAVE"):
-            intake = Intake(self.everything, BAD, self.audio, "raw")
+            intake = AudioIntake(self.everything, BAD, self.audio, "raw")
             self.assertEqual(intake.objection(payload), BAD, payload)
-            self.assertIsNone(Intake({}, BAD, self.audio, "raw").objection(payload), payload)
-        intake = Intake(self.everything, BAD, self.audio, "raw")
+            self.assertIsNone(AudioIntake({}, BAD, self.audio, "raw").objection(payload), payload)
+        intake = AudioIntake(self.everything, BAD, self.audio, "raw")
         self.assertEqual(intake.objection(bytes(104)), (1009, "big"))
         self.assertIsNone(intake.objection(bytes(100)))
 
@@ -318,19 +318,19 @@ class IntakeTests(SynchronousTestCase):
             ("container", bytes(16), True), ("container", b"ID3\4" + bytes(12), False),
             ("compressed", bytes(16), False),
         ):  # fmt: skip
-            intake = Intake(self.everything, BAD, mono, framing)
+            intake = AudioIntake(self.everything, BAD, mono, framing)
             found = [intake.objection(stream[at : at + 1]) for at in range(len(stream))]
             self.assertEqual(BAD in found, is_bad, (framing, stream))
 
     def test_speed(self) -> None:
         """Ten seconds come as they like; what is beyond takes its time divided by the speed."""
-        intake = Intake(self.everything, BAD, self.audio, "raw")
+        intake = AudioIntake(self.everything, BAD, self.audio, "raw")
         self.assertLessEqual(intake.ahead_s(10.0, 0.0), 0)
         self.assertAlmostEqual(intake.ahead_s(15.0, 0.0), 4.0)
         self.assertAlmostEqual(intake.ahead_s(15.0, 3.0), 1.0)
         self.assertLessEqual(intake.ahead_s(3600.0, 3600.0), 0)
         self.assertEqual(intake.free_s(4.0), 15.0)
-        at_will = Intake({}, BAD, self.audio, "raw")
+        at_will = AudioIntake({}, BAD, self.audio, "raw")
         self.assertLessEqual(at_will.ahead_s(3600.0, 0.0), 0)
 
 

@@ -26,7 +26,7 @@ _CONTAINER = re.compile(rb"RIFF....WAVE|OggS|fLaC|\x1aE\xdf\xa3|....ftyp", re.DO
 _SELF_DESCRIBED = re.compile(_CONTAINER.pattern + rb"|ID3|#!AMR|\xff[\xe0-\xff]", re.DOTALL)
 
 
-class Intake:
+class AudioIntake:
     """Looks at the frames of one connection.
 
     Args:

@@ -12,7 +12,7 @@ from waav.speech.audio import AudioFormat, Encoding
 from waav.testing import rules
 from waav.testing.answering import Answering
 from waav.testing.hearing import Ear, Heard, Hearing
-from waav.testing.intake import Framing, Intake
+from waav.testing.intake import AudioIntake, Framing
 from waav.testing.rules import Route
 from waav.testing.script import Deviation, Script
 from waav.testing.signal import Signal
@@ -70,7 +70,9 @@ class Recogniser(WebSocketServerProtocol):
         self._hearing: Hearing | None = None
         self._format, framing = _format(query, self.about)
         audio = self.about.get("audio", {})
-        self._intake = Intake(audio, self.about.get("bad_close", (1008, "")), self._format, framing)
+        self._intake = AudioIntake(
+            audio, self.about.get("bad_close", (1008, "")), self._format, framing
+        )
         self._free_bytes = 0
         self._reading: IDelayedCall | None = None
         self._cut_s = self.server.cuts_s.pop(0) if self.server.cuts_s else None
