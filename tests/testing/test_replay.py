@@ -71,7 +71,7 @@ class Client(WebSocketClientProtocol):
 
 
 class ServerCase(TestCase):
-    timeout = 10.0
+    timeout = 60.0  # a guard only: some tests move megabytes, and the machine may be busy
 
     def setUp(self) -> None:
         self.pool = HTTPConnectionPool(reactor, persistent=False)

@@ -456,7 +456,7 @@ class RulesContract:
     """
 
     folder: Path
-    timeout = 60.0
+    timeout = 300.0  # a guard only: hundreds of requests, on a machine that may be busy
 
     def case(self) -> Any:
         """This object as the TestCase it is mixed into."""
