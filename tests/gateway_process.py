@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
+
+from tests.waiting import until
 
 
 def free_port() -> int:
@@ -19,6 +20,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens on that port of the loopback interface."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Output(ProcessProtocol):
@@ -59,23 +66,22 @@ class GatewayProcess:
         """Its process id."""
         return int(self.transport.pid)
 
-    async def started(self, timeout_s: float = 60.0) -> None:
+    async def started(self) -> None:
         """Wait until its port is open."""
-        ends_at = self.reactor.seconds() + timeout_s
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.output.ended.called or self.reactor.seconds() > ends_at:
-                raise AssertionError(f"the gateway did not start:\n{self.output.text}")
-            await task.deferLater(self.reactor, 0.05)
+        await until(
+            lambda: self.output.ended.called or is_open(self.port),
+            lambda: f"the gateway did not start:\n{self.output.text}",
+        )
+        if self.output.ended.called:
+            raise AssertionError(f"the gateway ended:\n{self.output.text}")
 
     async def stop(self) -> int:
         """SIGTERM it and wait; returns its exit code."""
         if not self.output.ended.called:
             self.transport.signalProcess("TERM")
-            late = self.reactor.callLater(20, self.transport.signalProcess, "KILL")
-            await self.output.ended
-            if late.active():
-                late.cancel()
+            try:
+                await until(lambda: self.output.ended.called)
+            except AssertionError:
+                self.transport.signalProcess("KILL")
+                await self.output.ended
         return int(self.output.ended.result or 0)

@@ -27,6 +27,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, TextIO
 
+from tests.waiting import Patience, waited_s
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 EXCLUDED: Final = {
@@ -202,35 +204,6 @@ def judge(group: Group, code: int, output: str, seconds: float, problem: str = "
         elif code and not any(counts.get(name) for name in BAD):
             problem = f"exit code {code}"
     return Result(group, seconds, output, counts, dict(test_times(output)), problem)
-
-
-def waited_s(process_group: int) -> float:
-    """Seconds that the threads of a process group could have run and did not get a core, by the kernel's count."""
-    total_ns = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, IndexError, ValueError):
-            if int(stat.read_text().rpartition(")")[2].split()[2]) == process_group:
-                for one in stat.parent.glob("task/*/schedstat"):
-                    total_ns += int(one.read_text().split()[1])
-    return total_ns / 1e9
-
-
-@dataclass(slots=True)
-class Patience:
-    """Notices a group in which nothing goes on."""
-
-    limit_s: float
-    since_s: float
-    ended: int = 0
-    waited_s: float = 0.0
-
-    def is_over(self, now_s: float, ended: int, waited_s: float) -> bool:
-        """Whether the last test ended too long ago, time in which processes waited for a core not counted."""
-        if ended != self.ended:
-            self.ended, self.since_s, self.waited_s = ended, now_s, waited_s
-        # Threads that end take their share of the waiting with them.
-        self.waited_s = min(self.waited_s, waited_s)
-        return now_s - self.since_s - (waited_s - self.waited_s) > self.limit_s
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import io
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests import run
-from tests.run import Group, Patience, Run, judge, plan
+from tests.run import Group, Run, judge, plan
 
 OUTPUT = """\
 tests.a.test_b.CTests.test_quick ... [OK]
@@ -148,38 +147,6 @@ class JudgeTests(SynchronousTestCase):
         self.assertEqual((times["tests.a.test_b"], times["tests.a.test_c"]), (3.0, 1.0))
         path.write_text("spoilt")
         self.assertEqual(run.recalled(path), dict(run.LONG_S))
-
-
-class PatienceTests(SynchronousTestCase):
-    """When a group hangs."""
-
-    def test_nothing_ends(self) -> None:
-        """A group in which no test ends for long is given up; one that goes on slowly is not."""
-        patience = Patience(10.0, 0.0)
-        self.assertFalse(patience.is_over(9.0, 0, 0.0))
-        self.assertFalse(patience.is_over(11.0, 1, 0.0))
-        self.assertFalse(patience.is_over(20.0, 1, 0.0))
-        self.assertTrue(patience.is_over(22.0, 1, 0.0))
-
-    def test_a_busy_machine(self) -> None:
-        """Time in which others had the cores is not held against the tests, once."""
-        patience = Patience(10.0, 0.0)
-        self.assertFalse(patience.is_over(100.0, 0, 95.0))
-        self.assertTrue(patience.is_over(106.0, 0, 95.0))
-        self.assertFalse(patience.is_over(107.0, 1, 95.0))
-        self.assertTrue(patience.is_over(118.0, 1, 95.5))
-
-    def test_threads_that_end(self) -> None:
-        """The waiting of a thread that is gone is not missed later."""
-        patience = Patience(10.0, 0.0, waited_s=50.0)
-        self.assertFalse(patience.is_over(5.0, 0, 2.0))
-        self.assertFalse(patience.is_over(18.0, 0, 12.0))
-
-    def test_waiting_is_counted(self) -> None:
-        """The kernel tells how long a group's threads waited for a core."""
-        own = int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
-        self.assertGreaterEqual(run.waited_s(os.getpgrp()), own)
-        self.assertEqual(run.waited_s(-1), 0.0)
 
 
 class RunTests(SynchronousTestCase):

@@ -28,8 +28,6 @@ def microphone(path: Path) -> None:
 
 
 class ConsoleTests(TestCase):
-    timeout = 180
-
     def setUp(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.start())
 

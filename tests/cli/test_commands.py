@@ -523,8 +523,6 @@ class Interrupting(WebSocketServerProtocol):
 
 
 class ProgramTests(TestCase):
-    timeout = 60
-
     async def program(self, *arguments: str) -> tuple[str, str, int]:
         out, err, code = await getProcessOutputAndValue(
             sys.executable, ["-m", "waav.cli.main", *arguments], env=None

@@ -17,8 +17,6 @@ INFORMATIONAL = ["7.1.6", "7.13.1", "7.13.2"]
 
 
 class ConformanceTests(TestCase):
-    timeout = 600
-
     async def verdict(self, side: str) -> dict[str, Any]:
         """What ``python -m bench.conformance`` says about one side."""
         arguments = ["-m", "bench.conformance", side]

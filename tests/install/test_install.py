@@ -14,8 +14,6 @@ SPOKEN = "The gateway is listening."
 
 
 class InstallTests(TestCase):
-    timeout = 180
-
     def setUp(self) -> None:
         self.gateway = GatewayProcess(reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.gateway.stop()))

@@ -17,7 +17,8 @@ from twisted.trial.unittest import TestCase
 
 from tests.certificates import write_pair
 from tests.links.doubles import PCM, Heard, Say, Server, Talk
-from tests.links.http.test_link import CountingSite, Vendor, until
+from tests.links.http.test_link import CountingSite, Vendor
+from tests.waiting import until
 from waav import errors
 from waav.cache.answers import Answers
 from waav.cache.files import FileStore
@@ -35,8 +36,6 @@ def certificate(host: str, folder: str) -> tuple[PrivateCertificate, bytes]:
 
 
 class DialCase(TestCase):
-    timeout = 30
-
     def setUp(self) -> None:
         self.sink = Heard()
         self.servers: list[Server] = []

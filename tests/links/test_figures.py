@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.links.doubles import PCM, Heard, Talk
-from tests.links.http.test_link import HttpCase, until
+from tests.links.http.test_link import HttpCase
 from tests.links.websocket.test_link import LinkCase
+from tests.waiting import until
 from waav.links.dial import Dialler
 from waav.links.engines.engines import Engines
 from waav.links.engines.threads import Threads

@@ -11,6 +11,8 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from tests.waiting import until
+
 
 class Loopless:
     """The running reactor as one that knows of no event loop."""
@@ -19,15 +21,6 @@ class Loopless:
         if name == "_asyncioEventloop":
             raise AttributeError(name)
         return getattr(reactor, name)
-
-
-async def until(is_so: Callable[[], object], why: str = "") -> None:
-    """Wait for something that happens soon."""
-    for _ in range(4000):
-        if is_so():
-            return
-        await deferLater(reactor, 0.002)  # type: ignore[arg-type]
-    raise AssertionError(why or "it did not happen")
 
 
 async def turns(number: int = 5) -> None:
@@ -102,7 +95,6 @@ class Ends(Factory):
 class SocketCase(TestCase):
     """Listens and connects over ``net``, a reactor; all is gone when a test is over."""
 
-    timeout = 60
     net: Any
 
     def setUp(self) -> None:

@@ -23,7 +23,8 @@ from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from twisted.internet.protocol import ClientFactory
 from zope.interface import implementer
 
-from tests.net.sockets import End, Ends, SocketCase, turns, until
+from tests.net.sockets import End, Ends, SocketCase, turns
+from tests.waiting import until
 from waav.net.reactor import native
 
 

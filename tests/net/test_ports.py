@@ -14,7 +14,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from tests.net.sockets import End, Ends, Loopless, SocketCase, turns, until
+from tests.net.sockets import End, Ends, Loopless, SocketCase, turns
+from tests.waiting import until
 from waav.net.ports import tcp
 from waav.net.reactor import native
 

@@ -26,8 +26,6 @@ print(type(reactor).__name__, getattr(reactor, "_asyncioEventloop", None), file=
 
 
 class ChoiceTests(TestCase):
-    timeout = 60
-
     async def chosen(self, *options: str) -> str:
         # In a thread: trial on uvloop does not hear of processes that end.
         done = await deferToThread(

@@ -21,7 +21,8 @@ from twisted.web.server import Site
 
 from tests.certificates import write_pair
 from tests.net.secure_sockets import SecureCase
-from tests.net.sockets import End, Ends, Loopless, turns, until
+from tests.net.sockets import End, Ends, Loopless, turns
+from tests.waiting import until
 from waav.net import secure
 from waav.net.reactor import native
 from waav.net.tls import (

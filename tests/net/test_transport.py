@@ -19,7 +19,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.net.secure_sockets import SecureCase
-from tests.net.sockets import End, Ends, Loopless, SocketCase, turns, until
+from tests.net.sockets import End, Ends, Loopless, SocketCase, turns
+from tests.waiting import until
 from waav.net.reactor import native
 from waav.net.transport import Connection
 

@@ -28,8 +28,6 @@ trial.run()
 
 
 class UvloopTests(TestCase):
-    timeout = 180
-
     async def test_everything(self) -> None:
         """What is tested on asyncio's event loop holds on uvloop as well, test for test."""
         if INSIDE in os.environ:

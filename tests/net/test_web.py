@@ -20,7 +20,8 @@ from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
 from tests.net.secure_sockets import SecureCase
-from tests.net.sockets import SocketCase, until
+from tests.net.sockets import SocketCase
+from tests.waiting import until
 from waav.net.frames import FrameLane
 from waav.net.reactor import native
 

@@ -21,8 +21,6 @@ LIMIT = 0.12
 
 
 class PromptTests(TestCase):
-    timeout = 600
-
     def setUp(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.start())
 

@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from twisted.internet import reactor, task
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError
@@ -22,6 +23,7 @@ from twisted.web.server import Request, Site
 from tests.certificates import write_pair
 from tests.gateway_process import GatewayProcess, free_port
 from tests.service.test_tap import handshake
+from tests.waiting import until
 from waav.ops.private import nearest_to_memory
 
 QUIET = {"stt_provider": "deepgram", "tts_provider": "deepgram"}
@@ -80,8 +82,6 @@ class Vendor(Resource):
 
 
 class WorkersCase(TestCase):
-    timeout = 90
-
     async def start(self, workers: int = 2, **sections: Any) -> GatewayProcess:
         """A gateway whose workers are all ready."""
         server = sections.pop("server", {}) | {"workers": workers}
@@ -98,12 +98,8 @@ class WorkersCase(TestCase):
         """Wait until the log has it that often."""
         await self.until(lambda: gateway.output.text.count(text) >= times, gateway)
 
-    async def until(self, condition: Any, gateway: GatewayProcess, limit_s: float = 30.0) -> None:
-        ends_at = reactor.seconds() + limit_s
-        while not condition():
-            if reactor.seconds() > ends_at:
-                raise AssertionError(f"it did not come to that:\n{gateway.output.text}")
-            await task.deferLater(reactor, 0.02)
+    async def until(self, is_so: Callable[[], object], gateway: GatewayProcess) -> None:
+        await until(is_so, lambda: f"it did not come to that:\n{gateway.output.text}")
 
     def pids(self, gateway: GatewayProcess) -> list[int]:
         """The processes of the workers, in order; the newest of each."""
@@ -304,8 +300,6 @@ class TLSTests(WorkersCase):
 
 
 class StartTests(TestCase):
-    timeout = 60
-
     async def serve(
         self, *options: str, program: tuple[str, str] = ("-m", "waav.cli.main"), **env: str
     ) -> tuple[str, int]:

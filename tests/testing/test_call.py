@@ -66,8 +66,6 @@ class Reader:
 
 
 class CallTests(TestCase):
-    timeout = 15.0
-
     def setUp(self) -> None:
         self.server = ReplayServer(reactor, WIRE, signal=SIGNAL)
         self.server.start()

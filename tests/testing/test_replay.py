@@ -71,8 +71,6 @@ class Client(WebSocketClientProtocol):
 
 
 class ServerCase(TestCase):
-    timeout = 60.0  # a guard only: some tests move megabytes, and the machine may be busy
-
     def setUp(self) -> None:
         self.pool = HTTPConnectionPool(reactor, persistent=False)
         self.agent = Agent(reactor, pool=self.pool)

@@ -50,7 +50,7 @@ class Until:
         waiter: Deferred[None] = Deferred()
         self._waiting.append((is_so, waiter))
         self.changed()
-        return waiter.addTimeout(5, reactor)
+        return waiter
 
     def changed(self) -> None:
         """Look again."""

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.gateway_process import GatewayProcess
 from tests.links.engines.test_process import is_alive
-from tests.links.http.test_link import until
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -19,8 +19,6 @@ BOUND_MS = 50.0
 
 
 class BesideCallsTests(TestCase):
-    timeout = 60
-
     async def test_four_syntheses(self) -> None:
         """Four endless POST /speak with the local voice neither lose nor delay the frames of other calls."""
         arguments = ["-m", "bench.models", "--only", "four_syntheses", "--seconds", "3"]
@@ -39,8 +37,6 @@ class BesideCallsTests(TestCase):
 class EndTests(TestCase):
     """A gateway whose voice is loaded."""
 
-    timeout = 60
-
     def setUp(self) -> None:
         self.gateway = GatewayProcess(
             reactor, audio={"tts_provider": "local"}, logging={"level": "info"}
@@ -50,7 +46,7 @@ class EndTests(TestCase):
     async def model_process(self) -> int:
         """Its id, once the voice is loaded."""
         await self.gateway.started()
-        await until(lambda: "hibari-heart loaded" in self.gateway.output.text, 30)
+        await until(lambda: "hibari-heart loaded" in self.gateway.output.text)
         children = Path(f"/proc/{self.gateway.pid}/task/{self.gateway.pid}/children").read_text()
         (child,) = map(int, children.split())
         self.assertIn(b"engine_worker", Path(f"/proc/{child}/cmdline").read_bytes())

@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread as in_thread
 from twisted.trial.unittest import TestCase
 
 from tests.links.doubles import PCM, Heard, Mute, Talk
-from tests.links.http.test_link import until
+from tests.waiting import until
 from waav import errors
 from waav.links.dial import Dialler
 from waav.links.engines.engines import Engines
@@ -22,7 +22,8 @@ from waav.links.engines.workbench import AHEAD
 from waav.links.settings import LinkSettings
 from waav.speech import wire
 
-WAIT_S = 5.0
+WAIT_S = 600.0
+"""How long a model waits for its gate, which every test opens at its end: longer than any test."""
 
 
 class Model:
@@ -102,8 +103,6 @@ class Model:
 
 
 class EngineCase(TestCase):
-    timeout = 20
-
     def setUp(self) -> None:
         self.model = Model()
         self.engines = Engines(reactor, Threads(reactor, 2), 64)

@@ -1,5 +1,6 @@
 """Models in a process of their own: the same conversations, and what happens when the process dies."""
 
+import errno
 import os
 import signal
 import threading
@@ -9,12 +10,11 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests.links import scripted
 from tests.links.doubles import PCM, Heard, Talk
-from tests.links.http.test_link import until
+from tests.waiting import until
 from waav import errors
 from waav.links.dial import Dialler
 from waav.links.engines import engines
@@ -34,10 +34,19 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def was_opened(gate: Path) -> bool:
+    """Open a FIFO and close it again, if somebody reads at its other end."""
+    try:
+        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return False
+    return True
+
+
 class ProcessTests(TestCase):
     """Each with a process."""
-
-    timeout = 30
 
     def setUp(self) -> None:
         folder = Path(self.mktemp())
@@ -67,7 +76,8 @@ class ProcessTests(TestCase):
         other = await self.engines.converse(self.local(), TurnShare("other"))
         await other.feed("anything")
         other.close()
-        await deferToThread(self.gate.write_bytes, b"")
+        # Not in a thread: it would wait for a process that died, and the end of the tests for the thread.
+        await until(lambda: was_opened(self.gate), "nobody waits at the gate")
 
     @property
     def notes(self) -> list[str]:

@@ -18,6 +18,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from tests.links.doubles import Heard, Say
+from tests.waiting import until
 from waav import errors
 from waav.cache.answers import AnswerRecording, Answers
 from waav.cache.memory import MemoryStore
@@ -93,15 +94,6 @@ def refuse(status: int, body: bytes = b"", **headers: str) -> Callable[[WebReque
     return answer
 
 
-async def until(true: Callable[[], Any], seconds: float = 5.0) -> None:
-    """Let the reactor turn until something is so; loopback only, so this is short."""
-    ends = reactor.seconds() + seconds  # type: ignore[attr-defined]
-    while not true():
-        if reactor.seconds() > ends:  # type: ignore[attr-defined]
-            raise AssertionError("it did not happen")
-        await deferLater(reactor, 0.002)  # type: ignore[arg-type]
-
-
 class CountingSite(Site):
     """Knows how many connections it has open."""
 
@@ -121,8 +113,6 @@ class CountingSite(Site):
 
 
 class HttpCase(TestCase):
-    timeout = 20
-
     def setUp(self) -> None:
         self.vendor = Vendor()
         self.site = CountingSite(self.vendor)

@@ -9,8 +9,9 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.web.http import Request as WebRequest
 
 from tests.links.doubles import Heard, Say
-from tests.links.http.test_link import CountingSite, HttpCase, Vendor, refuse, say, until
+from tests.links.http.test_link import CountingSite, HttpCase, Vendor, refuse, say
 from tests.links.test_dial import DialCase, certificate
+from tests.waiting import until
 from waav import errors
 from waav.links.dial import Dialler
 from waav.links.http.traffic import BOUNDS_S
