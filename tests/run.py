@@ -235,7 +235,8 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"TMPDIR": str(folder)},
+                # Programs that tests start are of the checkout, too; ``tests.install`` is about the others.
+                env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
                 process_group=0,
             )
             self.running.add(process.pid)

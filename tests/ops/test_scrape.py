@@ -284,14 +284,14 @@ class DaemonTests(DaemonCase):
         while not (await self.scrape(self.port))["waav_loop_lag_seconds_count"]:
             pass  # it may be up for less than a beat
         os.kill(self.gateway.pid, signal.SIGSTOP)
-        await deferLater(reactor, 0.5)
+        await deferLater(reactor, 3)
         os.kill(self.gateway.pid, signal.SIGCONT)
         said = await self.scrape(self.port)
-        while said["waav_loop_lag_max_seconds"] < 0.3:
+        while said["waav_loop_lag_max_seconds"] < 2.9:
             said = await self.scrape(self.port)
         # Other programs of a busy machine may well block it, but not for as long.
         blocked = re.findall(r"blocked for (\d+) to", self.gateway.output.text)
-        self.assertEqual([length for length in blocked if int(length) > 300], [])
+        self.assertEqual([length for length in blocked if int(length) > 2500], [])
 
 
 class WorkersTests(DaemonCase):

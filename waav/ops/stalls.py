@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Final
 
@@ -102,15 +102,17 @@ class Watch:
     def look(self) -> float:
         """Look once; returns the seconds until the next look."""
         now, cpu_s, due_at = self._lag.seconds(), self._cpu(), self._lag.due_at
-        late_s = now - self._planned_at
+        stopped_s = self._stopped_s(now, cpu_s)
         if due_at != self._due_at:
             self._due_at, self._excused_s = due_at, 0.0
-        if late_s > self._limit_s / 2 and cpu_s - self._cpu_s < late_s / 2:
+        if stopped_s:
             # From now on: the loop has not had its chance to come in time either.
             self._excused_s = max(0.0, now - due_at)
         left_s = due_at + self._excused_s + self._limit_s - now
         caught = self.caught
         if caught is not None and caught.due_at == due_at:
+            if stopped_s:
+                self.caught = replace(caught, excused_s=caught.excused_s + stopped_s)
             left_s = self._limit_s
         elif left_s <= 0:
             self.caught = Caught(due_at, self._excused_s, self._look())
@@ -119,6 +121,20 @@ class Watch:
         self._planned_at, self._cpu_s = now + wait_s, cpu_s
         return wait_s
 
+    def take(self) -> Caught | None:
+        """What was caught since the last time, at the beat that ended it: the loop may go on before the next look."""
+        caught, self.caught = self.caught, None
+        if caught is None:
+            return None
+        stopped_s = self._stopped_s(self._lag.seconds(), self._cpu())
+        return replace(caught, excused_s=caught.excused_s + stopped_s)
+
+    def _stopped_s(self, now: float, cpu_s: float) -> float:
+        """How much of the time since the last look the process or the machine was stopped."""
+        late_s = now - self._planned_at
+        is_stopped = late_s > self._limit_s / 2 and cpu_s - self._cpu_s < late_s / 2
+        return late_s if is_stopped else 0.0
+
 
 class Stalls(Service):
     """Logs what blocks the loop, once in a while, and counts all of it.
@@ -126,6 +142,7 @@ class Stalls(Service):
     Args:
         lag: the beat of the loop; must run with ``period_s(settings)``.
         settings: what counts as a stall, and how often one is logged.
+        cpu: processor time of the process, in seconds.
 
     Attributes:
         total: stalls since the start.
@@ -133,8 +150,14 @@ class Stalls(Service):
 
     _log = Logger()
 
-    def __init__(self, lag: LoopLag, settings: DiagnosticsSettings) -> None:
+    def __init__(
+        self,
+        lag: LoopLag,
+        settings: DiagnosticsSettings,
+        cpu: Callable[[], float] = time.process_time,
+    ) -> None:
         self._lag = lag
+        self._cpu = cpu
         self._limit_s = settings.stall_ms / 1000 - lag.period_s
         self._every_s = settings.stall_log_s
         self._logged_at: float | None = None
@@ -149,7 +172,7 @@ class Stalls(Service):
         """Watch the thread that calls this: it must be the reactor's, after the process has become a daemon."""
         super().startService()  # type: ignore[no-untyped-call]
         ident = threading.get_ident()
-        watch = self._watch = Watch(self._lag, self._limit_s, lambda: stacks(ident))
+        watch = self._watch = Watch(self._lag, self._limit_s, lambda: stacks(ident), self._cpu)
         self._ended.clear()
         # A daemon thread: whatever becomes of the reactor, it does not keep the process.
         thread = threading.Thread(target=self._run, args=(watch,), name="stalls", daemon=True)
@@ -172,9 +195,9 @@ class Stalls(Service):
 
     def _beat(self, late_s: float, due_at: float) -> None:
         watch = self._watch
-        if watch is None or watch.caught is None:
+        caught = None if watch is None else watch.take()
+        if caught is None:
             return
-        caught, watch.caught = watch.caught, None
         least_s = late_s - caught.excused_s
         if caught.due_at == due_at and least_s > self._limit_s:
             self._stalled(least_s, caught.stacks)

@@ -49,7 +49,7 @@ class EndTests(TestCase):
         await until(lambda: "hibari-heart loaded" in self.gateway.output.text)
         children = Path(f"/proc/{self.gateway.pid}/task/{self.gateway.pid}/children").read_text()
         (child,) = map(int, children.split())
-        self.assertIn(b"engine_worker", Path(f"/proc/{child}/cmdline").read_bytes())
+        self.assertIn(b"waav.links.engines.child", Path(f"/proc/{child}/cmdline").read_bytes())
         return child
 
     async def test_killed(self) -> None:
