@@ -153,6 +153,20 @@ class TestTests(SynchronousTestCase):
         ]
         self.assertEqual(wrong, [])
 
+    def test_no_limit_by_the_clock(self) -> None:
+        """No class of tests has a ``timeout`` of its own: it would be about what else the machine does; waiting is for
+        tests/waiting.py."""
+        wrong = [
+            f"{path}: {one.name}"
+            for path, tree in modules("tests")
+            for one in classes(tree)
+            for node in one.body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if ast.unparse(target) == "timeout"
+        ]
+        self.assertEqual(wrong, [])
+
     def test_nothing_is_skipped(self) -> None:
         """No test is switched off."""
         wrong = []

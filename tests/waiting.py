@@ -20,6 +20,9 @@ LIMIT_S: Final = 60.0
 TEST_LIMIT_S: Final = 3600.0
 """Trial's own limit for a test. It goes by the wall clock and so may not be short; ``tests.run`` ends what hangs."""
 
+QUICK_TURNS: Final = 50
+"""Turns of the reactor in a row; then it is looked less often."""
+
 LOOK_S: Final = 0.002
 PATIENCE_S: Final = 5.0
 """How often it is looked whether the waiting has been long enough."""
@@ -70,7 +73,7 @@ async def until(
     """Let the reactor turn until something is so.
 
     Args:
-        is_so: asked again and again, 500 times a second.
+        is_so: asked again and again, after a while 500 times a second.
         why: said when it never was.
         limit_s: how long to wait, time without a core not counted.
     """
@@ -78,6 +81,7 @@ async def until(
 
     patience: Patience | None = None
     looks_at: float = reactor.seconds() + PATIENCE_S  # type: ignore[attr-defined]
+    turns = 0
     while not is_so():
         now_s: float = reactor.seconds()  # type: ignore[attr-defined]
         if now_s >= looks_at:
@@ -87,4 +91,5 @@ async def until(
                 patience = Patience(limit_s, now_s, waited_s=waited)
             elif patience.is_over(now_s, 0, waited):
                 raise AssertionError(why if isinstance(why, str) else why())
-        await deferLater(reactor, LOOK_S)  # type: ignore[arg-type]
+        turns += 1
+        await deferLater(reactor, 0 if turns <= QUICK_TURNS else LOOK_S)  # type: ignore[arg-type]

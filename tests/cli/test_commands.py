@@ -45,7 +45,6 @@ def run(*arguments: str, folder: str | None = None) -> subprocess.CompletedProce
         text=True,
         check=False,
         cwd=folder,
-        timeout=60,
     )
 
 

@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from tests.certificates import write_pair
 from tests.links.doubles import PCM, Heard, Say, Server, Talk
 from tests.links.http.test_link import CountingSite, Vendor
-from tests.waiting import until
+from tests.waiting import LIMIT_S, until
 from waav import errors
 from waav.cache.answers import Answers
 from waav.cache.files import FileStore
@@ -213,7 +213,7 @@ class TlsTests(DialCase):
         def serve() -> str:
             """Blocks, in a thread: sends until the connection breaks."""
             with context.wrap_socket(listening.accept()[0], server_side=True) as peer:
-                peer.settimeout(3)
+                peer.settimeout(LIMIT_S)
                 peer.recv(65536)
                 peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n")
                 try:

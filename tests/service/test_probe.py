@@ -87,8 +87,6 @@ class ProbeTests(SynchronousTestCase):
 
 
 class DaemonTests(TestCase):
-    timeout = 300  # processes start, on a busy machine slowly
-
     async def test_a_taken_port(self) -> None:
         """waav serve --daemon, the same with workers, and twistd itself end with code 3 and leave no pid file."""
         from twisted.internet import reactor

@@ -48,8 +48,6 @@ TTS = {"provider": "deepgram", "voice_id": "aura-2-thalia-en"}
 
 
 class SecretsTests(TestCase):
-    timeout = 60
-
     def setUp(self) -> None:
         self.raw: list[str] = []
         self.written = io.StringIO()

@@ -357,16 +357,16 @@ class CanConvertTests(SynchronousTestCase):
 
 
 class SpeedTests(SynchronousTestCase):
-    """The reactor thread does this 50 times a second for each call."""
+    """The reactor thread does this 50 times a second for each call. Its own time counts, not what others take."""
 
     def cost_s(self, source: AudioFormat, target: AudioFormat) -> float:
         converter, frame = Converter(source, target), bytes(source.size_bytes(0.02))
         costs = []
         for _ in range(20):
-            began = time.perf_counter()
+            began = time.thread_time()
             for _ in range(50):
                 converter.feed(frame)
-            costs.append((time.perf_counter() - began) / 50)
+            costs.append((time.thread_time() - began) / 50)
         return min(costs)
 
     def test_telephone_frame(self) -> None:

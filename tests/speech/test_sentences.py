@@ -74,12 +74,12 @@ class PronounceTests(SynchronousTestCase):
             self.assertEqual(pronounce(text, pairs), spoken)
 
     def test_hostile_text(self) -> None:
-        """100 KiB of half-finished markup is dealt with at once."""
+        """100 KiB of half-finished markup is dealt with in less than a second of processor time."""
         for piece in ("<!--", "<a b='", '<a b="', "\\{", "<a ", "<a b=", "<" + "a" * 50, "a b "):
             text = piece * (100_000 // len(piece))
-            began = time.perf_counter()
+            began = time.thread_time()
             pronounce(text, [("word", "sound"), ("a b c", "sound")])
-            self.assertLess(time.perf_counter() - began, 1.0, piece)
+            self.assertLess(time.thread_time() - began, 1.0, piece)
 
     @given(
         st.text(alphabet="[]^-&|~\\<#", min_size=1, max_size=3), st.text(alphabet="a ", max_size=5)
@@ -144,12 +144,12 @@ class SplitTests(SynchronousTestCase):
         self.assertEqual(split("👨‍👩‍👧👨‍👩‍👧", 2), ["👨‍👩‍👧", "👨‍👩‍👧"])
 
     def test_hostile_text(self) -> None:
-        """100 KiB of stops, spaces, accents or flags are dealt with at once."""
+        """100 KiB of stops, spaces, accents or flags are dealt with in less than a second of processor time."""
         for piece in ("!", " \n", "\u0301", "🇩", ",)", "a"):
             text = "a" + piece * 100_000 + "b"
-            began = time.perf_counter()
+            began = time.thread_time()
             split(text, 2000)
-            self.assertLess(time.perf_counter() - began, 1.0, piece)
+            self.assertLess(time.thread_time() - began, 1.0, piece)
 
     def test_no_room(self) -> None:
         """A limit of nothing is a mistake of the caller's."""

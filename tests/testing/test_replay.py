@@ -16,6 +16,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from tests.service.settings.rig import PacedReactor
+from tests.waiting import until
 from waav.speech import multipart, wav
 from waav.testing.recording import Recording
 from waav.testing.replay import ReplayServer
@@ -75,8 +77,8 @@ class ServerCase(TestCase):
         self.pool = HTTPConnectionPool(reactor, persistent=False)
         self.agent = Agent(reactor, pool=self.pool)
 
-    def serve(self, **options: Any) -> ReplayServer:
-        server = ReplayServer(reactor, WIRE, signal=SIGNAL, **options)
+    def serve(self, on: Any = reactor, **options: Any) -> ReplayServer:
+        server = ReplayServer(on, WIRE, signal=SIGNAL, **options)
         server.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
         return server
@@ -182,9 +184,13 @@ class DeepgramRuleTests(ServerCase):
 
     async def test_silent_client(self) -> None:
         """Nothing sent for the idle limit: 1011 with NET-0001; a KeepAlive in time prevents it (F-132)."""
-        server = self.serve(idle_s=0.3)
+        paced = PacedReactor()
+        server = self.serve(paced, idle_s=10.0)
         silent, lively = await self.connect(server), await self.connect(server)
-        await deferLater(reactor, 0.2, lively.sendMessage, b'{"type":"KeepAlive"}')
+        paced.clock.advance(9)
+        lively.sendMessage(b'{"type":"KeepAlive"}')
+        await until(lambda: server.sockets[1].frames)
+        paced.clock.advance(2)
         _, code, reason = await silent.factory.closed
         self.assertEqual((code, reason[:8]), (1011, "NET-0001"))
         self.assertFalse(lively.factory.closed.called)
@@ -723,8 +729,7 @@ class FaultTests(ServerCase):
         await deferLater(reactor, 0.05)
         self.assertEqual(server.sockets[0].received_s, 0.0)
         server.go_on()
-        await deferLater(reactor, 0.05)
-        self.assertAlmostEqual(server.sockets[0].received_s, 0.1)
+        await until(lambda: abs(server.sockets[0].received_s - 0.1) < 1e-6)
 
     async def test_frames_are_kept_on_request(self) -> None:
         """Frames are remembered for tests and dropped for benchmarks."""

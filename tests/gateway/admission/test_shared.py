@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
@@ -264,6 +263,5 @@ class ProcessTests(SynchronousTestCase):
         one.stdout.readline()
         os.kill(one.pid, signal.SIGKILL)
         one.wait()
-        began_s = time.monotonic()
+        # Would wait for ever if the lock were held.
         SharedSlots(self.memory, 1, Clock(), 1, 1).take("192.0.2.1").release()
-        self.assertLess(time.monotonic() - began_s, 5.0)

@@ -20,6 +20,7 @@ from zope.interface import directlyProvides, providedBy
 from tests.gateway import web
 from tests.gateway.client import Client, connect
 from tests.service.settings.vendor import Vendor
+from tests.waiting import until
 from waav.config.load import load
 from waav.registry import Registry
 from waav.service.build import build
@@ -30,9 +31,6 @@ T = TypeVar("T")
 Share = Callable[[Any], WorkerShare]
 
 _real: Any = reactor
-
-LIMIT_S = 60.0
-"""How long a test waits for what must come. Nothing of it is spent on a machine that has time."""
 
 UPGRADE = {
     "connection": "Upgrade",
@@ -182,14 +180,14 @@ class Running:
         self, fact: Callable[[], object], what: str = "it did not come to that"
     ) -> None:
         """Wait, while no time passes for the gateway, until something is so."""
-        ends_at = _real.seconds() + LIMIT_S
-        turns = 0
-        while not fact():
-            if _real.seconds() > ends_at:
-                raise AssertionError(what)
+
+        def is_so() -> bool:
+            if fact():
+                return True
             self.clock.advance(0)
-            turns += 1
-            await deferLater(_real, 0 if turns < 50 else 0.005)
+            return False
+
+        await until(is_so, what)
 
     async def wait(self, waited: Deferred[T]) -> T:
         """The same, for a Deferred."""
@@ -338,7 +336,6 @@ class SettingsCase(TestCase):
         share: makes what a gateway has in common with others; None: it is alone.
     """
 
-    timeout = 150
     share: Share | None = None
 
     def setUp(self) -> None:
