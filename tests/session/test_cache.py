@@ -66,7 +66,7 @@ class CacheTests(TestCase):
                     case wire.Body(data):
                         return [wire.Spoken(AudioFrame(PCM24K, data))]
                     case wire.End():
-                        return [wire.SpokenAll()]
+                        return [wire.SpokenAll(True)]
                 return []
 
         self.provider = Provider("vendor", speak=Speak)

@@ -156,7 +156,7 @@ class LedgerTests(SynchronousTestCase):
         self.clock.advance(1)
         link.speak(PCM24K, bytes(24000))
         self.assertEqual(self.book.counts, {})
-        link.tell(wire.SpokenAll())
+        link.tell(wire.SpokenAll(True))
         self.assertEqual(
             self.book.counts,
             {"mouth utterances": 1, "mouth characters": 4, "mouth spoken_s": 1.0},
@@ -171,7 +171,7 @@ class LedgerTests(SynchronousTestCase):
         link = self.link("mouth")
         self.clock.advance(3)
         link.speak(PCM24K, bytes(240))
-        link.tell(wire.SpokenAll())
+        link.tell(wire.SpokenAll(True))
         self.clock.advance(0.1)
         link.speak(PCM24K, bytes(240))
         took = [words[2] for words in self.book.told if words[1] == "first_audio"]
@@ -194,7 +194,7 @@ class LedgerTests(SynchronousTestCase):
         done = synthesize(self.world, speaking, "hello", lambda data: None, lambda form: None).done
         self.clock.advance(0.5)
         self.link("mouth").speak(PCM24K, bytes(48000))
-        self.link("mouth").tell(wire.SpokenAll())
+        self.link("mouth").tell(wire.SpokenAll(True))
         self.successResultOf(done)
         self.assertEqual(
             self.book.counts,

@@ -111,7 +111,7 @@ class OverLinksTests(TestCase):
             def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
                 if isinstance(incoming, bytes):
                     return [wire.Spoken(AudioFrame(PCM24K, incoming))]
-                return [wire.SpokenAll()]
+                return [wire.SpokenAll(True)]
 
         provider = Provider("mouth", speak=MouthDialogue)
         return Speaking(provider, SpeakSettings("mouth", PCM24K), Account())

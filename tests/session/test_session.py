@@ -603,7 +603,7 @@ class SpeakTests(SessionCase):
         self.session.say("Hello.")
         self.assertEqual(self.mouth.texts, ["Hello."])
         self.mouth.speak(PCM24K, FRAME * 2)
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.assertEqual(self.caller.got, [("audio", FRAME), ("audio", FRAME), ("spoken_all",)])
         self.assertEqual(self.session.figures["utterances"], 1)
 
@@ -618,7 +618,7 @@ class SpeakTests(SessionCase):
             self.session.clear()
 
         self.caller.on_call = go_on
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.assertEqual(self.caller.got, [("spoken_all",)])
         self.assertEqual(self.session.figures["cleared"], 1)
         self.assertEqual(self.session.figures["clears_refused"], 0)
@@ -630,7 +630,7 @@ class SpeakTests(SessionCase):
         def answer(command: wire.Command) -> None:
             if isinstance(command, wire.Speak):
                 self.mouth.speak(PCM24K, FRAME * 3)
-                self.mouth.tell(wire.SpokenAll())
+                self.mouth.tell(wire.SpokenAll(True))
 
         self.mouth.answer = answer
         self.session.say("Hello.")
@@ -667,7 +667,7 @@ class SpeakTests(SessionCase):
         self.mouth.speak(PCM24K, FRAME)
         self.session.clear()
         self.mouth.speak(PCM24K, FRAME)
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.assertEqual(self.caller.got, [("audio", FRAME)])
         self.assertEqual(self.session.figures["cleared"], 2)
 
@@ -679,7 +679,7 @@ class SpeakTests(SessionCase):
         self.session.clear()
         self.ears.tell(Transcript("no", True))
         self.mouth.speak(PCM24K, FRAME * 100)
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.assertEqual(self.caller.got[-1], ("spoken_all",))
         self.clock.advance(0.99)
         self.session.clear()
@@ -710,7 +710,7 @@ class SpeakTests(SessionCase):
             self.ready(both(speaking=chosen))
             self.session.say("Listen.", allow_interruption=False)
             self.mouth.speak(format, *(data[at : at + 1000] for at in range(0, len(data), 1000)))
-            self.mouth.tell(wire.SpokenAll())
+            self.mouth.tell(wire.SpokenAll(True))
             heard = b"".join(self.caller.of("audio"))
             self.assertEqual(
                 heard, data.replace(data[:44], header(PCM24K, None)) if format == WAV else data
@@ -729,7 +729,7 @@ class SpeakTests(SessionCase):
         self.session.say("Listen.", allow_interruption=False)
         self.ears.tell(Transcript("one", True), Transcript("two", True))
         self.mouth.speak(PCM24K, FRAME * 100)
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.assertEqual(self.caller.of("transcript"), [])
         self.clock.advance(1.001)
         self.assertEqual([one.text for one in self.caller.of("transcript")], ["two"])
@@ -878,7 +878,7 @@ class HangUpTests(SessionCase):
             self.session.hear(bytes(640))
         self.session.say("Private words.")
         self.mouth.speak(PCM24K, FRAME * 50)
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.ears.tell(Transcript("secret words", True))
         self.clock.advance(20)
         self.successResultOf(self.session.hang_up())
@@ -917,7 +917,7 @@ class HangUpTests(SessionCase):
             self.mouth.speak(PCM24K, bytes(960))
             self.ears.tell(Transcript("hush-words"))
             if number % 100 == 99:
-                self.mouth.tell(wire.SpokenAll())
+                self.mouth.tell(wire.SpokenAll(True))
                 self.ears.tell(Transcript("hush-words", True, True))
             self.clock.advance(0.02)
         self.assertGreater(len(self.caller.of("audio")), 5900)

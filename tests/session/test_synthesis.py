@@ -61,7 +61,7 @@ class SynthesisTests(SynchronousTestCase):
         synthesis = self.begin()
         self.link.speak(PCM24K, bytes(1000), bytes(500))
         self.assertNoResult(synthesis.done)
-        self.link.tell(wire.SpokenAll())
+        self.link.tell(wire.SpokenAll(True))
         self.assertIsNone(self.successResultOf(synthesis.done))
         self.assertEqual(self.formats, [PCM24K])
         self.assertEqual([len(one) for one in self.audio], [1000, 500])
@@ -76,7 +76,7 @@ class SynthesisTests(SynchronousTestCase):
         def answer(command: wire.Command) -> None:
             if isinstance(command, wire.Speak):
                 link.speak(PCM24K, b"\x01\0")
-                link.tell(wire.SpokenAll())
+                link.tell(wire.SpokenAll(True))
 
         link.answer = answer
         self.dialler.accept("mouth")
@@ -93,7 +93,7 @@ class SynthesisTests(SynchronousTestCase):
         synthesis = self.begin("One a. Two b.", text_limit=6)
         for _ in range(2):
             self.link.speak(PCM24K, bytes(10))
-            self.link.tell(wire.SpokenAll())
+            self.link.tell(wire.SpokenAll(True))
         self.successResultOf(synthesis.done)
         self.assertEqual((self.link.texts, len(self.audio)), (["One a.", "Two b."], 2))
 
@@ -109,7 +109,7 @@ class SynthesisTests(SynchronousTestCase):
         pcm16k = AudioFormat("linear16", 16000)
         synthesis = self.begin(wanted=pcm16k, delivered=PCM24K)
         self.link.speak(PCM24K, bytes(48000))
-        self.link.tell(wire.SpokenAll())
+        self.link.tell(wire.SpokenAll(True))
         self.successResultOf(synthesis.done)
         self.assertEqual(sum(len(one) for one in self.audio), 32000)
 
@@ -168,6 +168,17 @@ class SynthesisTests(SynchronousTestCase):
         synthesis = self.begin()
         self.link.tell(wire.SpokenAll())
         self.failureResultOf(synthesis.done, WireError)
+
+    def test_nothing_to_say(self) -> None:
+        """A text of which nothing can be said, by us or by the voice's own account, is an empty sound of the format
+        that was asked for."""
+        for text, answers in (("👍 ***", False), ("°", True)):
+            self.formats.clear()
+            synthesis = self.begin(text)
+            if answers:
+                self.link.tell(wire.SpokenAll(True))
+            self.successResultOf(synthesis.done)
+            self.assertEqual((self.formats, self.audio), ([PCM24K], []))
 
     def test_cancelled(self) -> None:
         """A reader who goes away stops the vendor; nothing is delivered to him afterwards."""

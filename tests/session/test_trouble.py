@@ -111,7 +111,7 @@ class TroubleTests(SessionCase):
         self.session.hear(bytes(3200))
         self.session.say("Hello.")
         self.mouth.speak(PCM24K, FRAME)
-        self.mouth.tell(wire.SpokenAll())
+        self.mouth.tell(wire.SpokenAll(True))
         self.ears.tell(wire.Failed(ProviderRefused("ears", "no", upstream_status=402)))
         self.successResultOf(self.session.hang_up())
         records = [json.loads(line) for line in out.getvalue().splitlines()]

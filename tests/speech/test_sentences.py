@@ -2,12 +2,13 @@
 
 import time
 import unicodedata
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from waav.speech.sentences import pronounce, shorten, split
+from waav.speech.sentences import is_speakable, pronounce, settled, shorten, split
 
 
 class PronounceTests(SynchronousTestCase):
@@ -188,3 +189,68 @@ class ShortenTests(SynchronousTestCase):
         self.assertEqual(shorten("abc", 4), "abc")
         self.assertEqual(shorten("abe\u0301d", 3), "ab")
         self.assertEqual(shorten("ab👍🏽", 3), "ab")
+
+
+class SettledTests(SynchronousTestCase):
+    """Text that is still coming."""
+
+    def test_what_follows_shows_it(self) -> None:
+        """A mark ends a sentence once something else has begun behind it."""
+        for text, end in (
+            ("", 0),
+            ("Hello", 0),
+            ("Hello.", 0),
+            ("Hello. ", 0),
+            ("Hello. H", 7),
+            ("Hello! How? W", 12),
+            ('He said "no." Then', 14),
+            ("It is 5. Then", 9),
+            ("One... Two", 7),
+            ("これは。次", 4),
+            ("Done.\n\nNext", 7),
+        ):
+            self.assertEqual(settled(text), end, text)
+
+    def test_full_stops_that_end_nothing(self) -> None:
+        """Abbreviations, initials, numbers and names on the net go on behind their full stops."""
+        for text in (
+            "Dr. Smith",
+            "Mr. and Mrs. Jones",
+            "e.g. so",
+            "i.e. That",
+            "U.S. Army",
+            "J. R. R. Tolkien",
+            "at 3.14 it",
+            "No. 5 is",
+            "p. 12 says",
+            "www.example.com is",
+            "well... he",
+        ):
+            self.assertEqual(settled(text), 0, text)
+
+    def test_long_text_is_looked_at_once(self) -> None:
+        """Text that comes character by character and never ends is not looked through again for each."""
+        text = "word " * 20_000
+        looked: list[int] = []
+
+        class Looked(str):
+            def __getitem__(self, key: Any) -> Any:
+                looked.append(1)
+                return super().__getitem__(key)
+
+        self.assertEqual(settled(Looked(text), len(text) - 1), 0)
+        self.assertLess(len(looked), 5)
+
+    @given(st.text('aB. !?3"', max_size=40), st.integers(0, 40))
+    def test_looking_in_steps(self, text: str, first: int) -> None:
+        """What was found to have no end is not needed any more: looking in steps finds the same."""
+        before = text[:first]
+        if not settled(before):
+            self.assertEqual(settled(text, len(before)), settled(text))
+
+    def test_what_can_be_said(self) -> None:
+        """Letters, digits and signs that people read out can be said; emoji and marks cannot."""
+        for text in ("a", "7", "é", "中", "$", "100%", "<b>x</b>", "½", "x²"):
+            self.assertTrue(is_speakable(text), text)
+        for text in ("", " ", "😀", "***", "---", "…", "?!", "👩‍👩‍👧", "#"):
+            self.assertFalse(is_speakable(text), text)

@@ -101,6 +101,7 @@ class Speak:
             raise BadRequest(f"local: unknown voice {voice[:100]!r}. Voices: {', '.join(_VOICES)}")
         self.format = AudioFormat("linear16", hibari.RATE_HZ)
         self.opening = wire.Opening(f"engine:{hibari.MODEL}", finish_s=30.0, local=hibari.local())
+        self._is_silent = True
         self._warnings: list[wire.Event] = []
         self._speed = self._within(settings.rate)
         if settings.emotion is not None:
@@ -117,11 +118,14 @@ class Speak:
     def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
         warnings, self._warnings = self._warnings, []
         if isinstance(incoming, bytes):
+            self._is_silent = False
             return [*warnings, wire.Spoken(AudioFrame(self.format, incoming))]
         told = json.loads(_text(incoming))
         if told["kind"] != "spoken":
             raise ValueError(f"unknown kind {told['kind']!r}")
-        return [*warnings, wire.SpokenAll()]
+        # The model answers every text: what it is silent about has nothing in it that can be said.
+        is_silent, self._is_silent = self._is_silent, True
+        return [*warnings, wire.SpokenAll(is_silent)]
 
     def _within(self, rate: float | None) -> float:
         if rate is None or abs(rate - 1.0) <= 0.001:

@@ -164,7 +164,9 @@ class ConfiguredCall:
             self._text_in(wire.Clear())
 
     def flush(self) -> None:
-        """Finals for what the caller has said so far."""
+        """Finals for what the caller has said so far, and no more waiting with what is to be said to him."""
+        if self._text_in is not None:
+            self._text_in(wire.Flush())
         if self._settings.listening is not None:
             listen = self._graph.node("listen")
             assert isinstance(listen, Listen)

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from waav.errors import WaavError, WireError
+from waav.errors import WaavError
 from waav.graph.build import Surroundings
 from waav.graph.nodes.speak import Speak
 from waav.graph.values import Broken, Complete, Frames, Say
@@ -128,7 +128,8 @@ class Synthesis:
             return
         error = self._error
         if error is None and not self._has_started:
-            error = WireError(self._provider, f"{self._provider} answered without any audio")
+            # There was nothing in the text that can be said.
+            self._on_start(self._node.promised)
         if error is None:
             self._ended.callback(None)
         else:

@@ -68,6 +68,40 @@ def split(text: str, limit: int, in_bytes: bool = False) -> list[str]:
     return pieces
 
 
+def settled(text: str, looked_at: int = 0) -> int:
+    """Up to where ``text`` consists of sentences that have certainly ended, whatever is added to it; 0: of none.
+
+    A full stop ends a sentence when what follows shows it: after "3." there may come "14", after "Dr." a name. That is
+    known when white space and the beginning of something else stand behind it.
+
+    Args:
+        looked_at: up to where an earlier look at the same text found no end.
+    """
+    start = max(0, looked_at - _SETTLE_AGAIN)
+    ends = [found.end() for found in _SENTENCE.finditer(text, start)]
+    for end in reversed(ends):
+        next_word = _NEXT.match(text, end)
+        if next_word is None:
+            continue
+        if _is_sentence_end(text[:end]) and not _goes_on(text[:end], next_word[1]):
+            return next_word.start(1)
+    return 0
+
+
+def is_speakable(text: str) -> bool:
+    """Whether anything of it can be said: a letter, a digit, or a sign that people read out. Emoji and the marks of
+    markdown are nothing to a voice."""
+    return any(
+        character in _READ_OUT or unicodedata.category(character)[0] in "LN" for character in text
+    )
+
+
+def is_fragment(text: str) -> bool:
+    """Whether it looks like no more than one word of something longer: no space inside, no end."""
+    word = text.strip()
+    return len(word.split()) < 2 and not word.endswith(_ENDS)
+
+
 def shorten(text: str, limit: int) -> str:
     """The first ``limit`` characters, never half of one."""
     if len(text) <= limit:
@@ -90,6 +124,7 @@ def _is_of_word(character: str) -> bool:
     return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
 
 
+_CLOSE_MARKS: Final = "\"'”’»)]」』）"
 _CLOSING: Final = "\"'”’»)\\]」』）"
 # A run of full stops is looked at once, from its beginning: text of nothing else takes linear time too.
 _SENTENCE = re.compile(
@@ -97,6 +132,16 @@ _SENTENCE = re.compile(
 )
 _CLAUSE = re.compile(rf"(?:[,;:—–،][{_CLOSING}]*(?=\s)|[、，；：][{_CLOSING}]*|\n)")
 _SPACE = re.compile(r"\s+")
+_READ_OUT: Final = frozenset("$€£¥₹%&+@§°")
+_ENDS: Final = tuple(".!?…。！？؟।:;")
+_NEXT: Final = re.compile(r"\s*(\S)")
+_SETTLE_AGAIN: Final = 64
+"""Characters that are looked at again when text was added: no mark with what shows its meaning is longer."""
+
+_INITIALS: Final = re.compile(r"(?:^|[\s(\"'“‘])(?:[A-Za-z]\.)+$")
+_NUMBERED: Final = frozenset(
+    {"no", "nr", "nos", "p", "pp", "art", "fig", "ch", "vol", "sec", "ext"}
+)
 _ABBREVIATIONS: Final = frozenset(
     {
         "dr",
@@ -156,6 +201,17 @@ def _last_end(
         ),
         0,
     )
+
+
+def _goes_on(before: str, following: str) -> bool:
+    """Whether the sentence goes on behind a full stop, by what follows: "e.g. so", "U.S. Army", "No. 5"."""
+    if following.islower():
+        return before.rstrip(_CLOSE_MARKS).endswith(".")
+    if _INITIALS.search(before[-16:]):
+        return True
+    words = before[-12:].split()
+    last = words[-1][:-1].lower() if words and words[-1].endswith(".") else ""
+    return following.isdigit() and last in _NUMBERED
 
 
 def _is_sentence_end(before: str) -> bool:

@@ -169,7 +169,13 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class SpokenAll:
-    """The text of the last ``Speak`` has been synthesised completely."""
+    """The text of the last ``Speak`` has been synthesised completely.
+
+    Args:
+        is_silent: there was nothing in it that can be said, so no audio is no mistake.
+    """
+
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

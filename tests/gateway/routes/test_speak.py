@@ -306,6 +306,23 @@ class AnswerTests(Speech):
             self.said.done.callback(None)
             self.assertEqual(self.client.answer().headers["content-type"], kind)
 
+    def test_nothing_to_say(self) -> None:
+        """A text of which nothing can be said is 200 with empty audio of the format that was asked for."""
+        for name, form, body in (
+            ("linear16", AudioFormat(rate_hz=24000), b""),
+            ("mulaw", AudioFormat("mulaw", 8000), b""),
+            ("wav", AudioFormat(container="wav"), wav.pack(AudioFormat(), b"")),
+        ):
+            self.setUp()
+            self.speak("👍", audio_format=name)
+            self.said.starts(form)
+            self.said.done.callback(None)
+            answer = self.client.answer()
+            self.assertEqual((answer.status, answer.body), (200, body))
+            self.assertEqual(answer.headers["x-audio-format"], name)
+            self.assertEqual(answer.headers["x-sample-rate"], str(form.rate_hz))
+            self.assertEqual(answer.headers["content-length"], str(len(body)))
+
     def test_wav(self) -> None:
         """A WAV that is all there says how long it is; its samples are untouched (SPK-03)."""
         form = AudioFormat(container="wav")

@@ -176,7 +176,7 @@ class Delivery:
             self._stop()
         if self._is_open:
             return None
-        assert self._format is not None, "a synthesis without audio must end in an error"
+        assert self._format is not None, "a synthesis has told its format when it ends"
         body = _sized(self._format, b"".join(self._held))
         self._describe(self._format)
         self._request.setHeader("content-length", str(len(body)))
@@ -275,6 +275,8 @@ def _sized(form: AudioFormat, body: bytes) -> bytes:
     """A WAV whose end is known gets a header that says so; while streaming it cannot."""
     if form.container != "wav" or form.encoding not in SAMPLE_BYTES:
         return body
+    if not body:
+        return wav.pack(form, b"")
     reader = wav.WavReader()
     samples = reader.feed(body) + reader.finish()
     return body if reader.format is None else wav.pack(reader.format, samples)

@@ -1,6 +1,5 @@
 """The node that turns text into speech: one queue, one synthesis at a time, in the order of asking."""
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -28,9 +27,7 @@ from waav.speech import wire
 from waav.speech.audio import AudioFormat, AudioFrame
 from waav.speech.formats import label
 from waav.speech.provider import Account, Provider, SpeakSettings
-from waav.speech.sentences import pronounce, split
-
-_SENTENCE_END = re.compile("[.!?…。！？]['\"’”)\\]]*$")
+from waav.speech.sentences import is_fragment, is_speakable, pronounce, settled, split
 
 # Answers that will be the same for every text: the key, the bill, the permission.
 _HOPELESS_STATUS = frozenset({401, 402, 403})
@@ -63,21 +60,65 @@ class Speaker(Protocol):
     def warnings(self) -> tuple[str, ...]: ...
 
 
-class _Entry:
-    """Texts that are spoken as one: usually the text of one ``Say``."""
+LEAST_WAIT_S = 0.1
+"""How long text with ``flush: false`` waits for more at least: whoever sends a whole text so hears it without delay."""
 
-    def __init__(self, say: Say, text: str) -> None:
-        self.utterances = [say.utterance]
-        self.texts = [text]
+WORD_WAIT_S = 0.3
+"""The same for a first piece that is no more than a word: most likely others follow, and nobody knows yet how fast."""
+
+RHYTHM = 2.5
+"""Once pieces have come, the next one is waited for so many times as long as the slowest of them took."""
+
+
+class _Entry:
+    """Texts that are spoken as one: usually the text of one ``Say``.
+
+    Attributes:
+        text: what is left to ask for, just as it was sent.
+        pieces: of that, in the sizes in which it is asked for.
+        cost: share of ``MAX_QUEUED``.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self.utterances: list[int] = []
+        self.text = ""
         self.is_protected = say.is_protected
-        self.pieces: deque[str] | None = None  # what is left to ask for, once its turn has come
+        self.pieces: deque[str] = deque()
         self.asked_at: float | None = None  # when the first of them was asked for
         self.shape: Shape | None = None
+        self.cost = 0
+        self._added_at = 0.0
+        self._slowest_s = 0.0
+        self._looked_at = 0  # up to where no end of a sentence was found
 
-    @property
-    def cost(self) -> int:
-        """Share of ``MAX_QUEUED``."""
-        return sum(len(text) + QUEUED_EACH for text in self.texts)
+    def add(self, say: Say, now: float) -> None:
+        """Some more, to be said without a seam."""
+        if self.utterances:
+            self._slowest_s = max(self._slowest_s, now - self._added_at)
+        self._added_at = now
+        self.utterances.append(say.utterance)
+        self.text += say.text
+        self.cost += len(say.text) + QUEUED_EACH
+
+    def wait_s(self, most_s: float) -> float:
+        """How long to wait for more."""
+        if len(self.utterances) > 1:
+            wait_s = max(LEAST_WAIT_S, RHYTHM * self._slowest_s)
+        else:
+            is_word = is_fragment(self.text)
+            wait_s = WORD_WAIT_S if is_word else LEAST_WAIT_S
+        return min(wait_s, most_s)
+
+    def take(self, is_open: bool) -> str:
+        """What can be spoken now: all, or while more may follow only the sentences that have certainly ended."""
+        end = len(self.text)
+        if is_open:
+            end = settled(self.text, self._looked_at)
+            if not is_speakable(self.text[:end]):
+                end = 0
+            self._looked_at = 0 if end else len(self.text)
+        taken, self.text = self.text[:end], self.text[end:]
+        return taken
 
 
 class Speak:
@@ -85,10 +126,14 @@ class Speak:
 
     Args:
         speaker: provider, settings and account.
-        flush_delay_s: how long text with ``flush: false`` waits for more, at most.
+        flush_delay_s: how long text with ``flush: false`` waits for more, at most; how long really is told by the
+            rhythm in which it comes.
         is_cut: whether raw audio leaves in pieces of 10 ms.
         is_labelled: whether whoever gets the audio learns from it what it is. Otherwise he was told beforehand,
             and audio of another kind would be noise to him: then it is an error.
+
+    Attributes:
+        promised: the audio that comes out, as far as the vendor delivers what he was asked for.
     """
 
     _log = Logger()
@@ -111,11 +156,12 @@ class Speak:
         self._is_labelled = is_labelled
         self._notes = Notes(speaker.provider.name, surroundings.stream_id)
         self._queue: deque[_Entry] = deque()
-        self._queued = 0  # what the texts in the queue cost, all together
-        self._held: _Entry | None = None  # the last of the queue, while it may grow
+        self._queued = 0  # what the texts that wait or are being spoken cost, all together
+        self._held: _Entry | None = None  # the last, while it may grow
         self._holding: IDelayedCall | None = None
         self._current: _Entry | None = None
         self._is_in_flight = False
+        self._has_sounded = False  # what is in flight has brought some audio
         self._is_pumping = False
         self._generation = 0  # changes whenever what was under way is no longer wanted
         self._link: Link | None = None
@@ -123,7 +169,7 @@ class Speak:
         self._is_paused = False
         self._is_stopped = False
         # Refuses what cannot work before anything is connected.
-        self._promised = Shape(self._new_dialogue().format, speaker.settings, is_cut).format
+        self.promised = Shape(self._new_dialogue().format, speaker.settings, is_cut).format
 
     # The node.
 
@@ -133,6 +179,8 @@ class Speak:
                 self._take(value)
             case wire.Clear():
                 self._clear()
+            case wire.Flush():
+                self._release()
 
     def start(self) -> Deferred[None]:
         for warning in self._speaker.warnings:
@@ -172,7 +220,10 @@ class Speak:
                     self._deliver(frame)
                 else:
                     self._surroundings.count("late", 1)
-            case wire.SpokenAll():
+            case wire.SpokenAll(is_silent):
+                if self._is_in_flight and not (self._has_sounded or is_silent):
+                    self._break(WireError(self._name, f"{self._name} answered without any audio"))
+                    return
                 self._is_in_flight = False
                 self._pump()
             case wire.Failed(error):
@@ -190,41 +241,46 @@ class Speak:
     # The queue.
 
     def _take(self, say: Say) -> None:
-        text = say.text.strip()
-        if not text:
-            if say.flush:
-                self._release()
-            self._emit(Complete(say.utterance))
+        now = self._surroundings.clock.seconds()
+        if self._queued + len(say.text) + QUEUED_EACH > MAX_QUEUED:
+            refused = _Entry(say)
+            refused.add(say, now)
+            self._tell([refused], TooMany("too much text is waiting to be spoken"))
             return
-        cost = len(text) + QUEUED_EACH
-        if self._queued + cost > MAX_QUEUED:
-            self._tell([_Entry(say, text)], TooMany("too much text is waiting to be spoken"))
-            return
-        self._queued += cost
+        self._queued += len(say.text) + QUEUED_EACH
         held = self._held
-        if held is not None and held.is_protected == say.is_protected:
-            held.utterances.append(say.utterance)
-            held.texts.append(text)
+        if held is None or held.is_protected != say.is_protected:
+            self._release()
+            held = self._held = _Entry(say)
+            self._queue.append(held)
+        held.add(say, now)
+        if say.flush or self._flush_delay_s <= 0:
+            self._release()
+            return
+        self._wait(held.wait_s(self._flush_delay_s))
+        self._pump()
+
+    def _wait(self, seconds: float) -> None:
+        """For more text; the wait begins anew with each piece."""
+        if self._holding is not None:
+            self._holding.reset(seconds)
         else:
-            self._release()
-            self._held = _Entry(say, text)
-            self._queue.append(self._held)
-        if say.flush or self._flush_delay_s <= 0 or _SENTENCE_END.search(text):
-            self._release()
-        elif self._holding is None:
-            self._holding = self._surroundings.clock.callLater(self._flush_delay_s, self._waited)
+            self._holding = self._surroundings.clock.callLater(seconds, self._waited)
 
     def _waited(self) -> None:
         self._holding = None
         self._release()
 
     def _release(self) -> None:
-        """Nothing is added any more to what is last in the queue."""
+        """Nothing is added any more to what came last."""
+        self._hold_no_more()
+        self._pump()
+
+    def _hold_no_more(self) -> None:
         self._held = None
         if self._holding is not None:
             self._holding.cancel()
             self._holding = None
-        self._pump()
 
     def _pump(self) -> None:
         """Ask for what is next, unless something is under way; again if that was over at once."""
@@ -242,16 +298,19 @@ class Speak:
         if self._is_in_flight or self._is_stopped:
             return False
         if self._current is None:
-            if not self._queue or self._queue[0] is self._held:
+            if not self._queue:
                 return False
             self._current = self._queue.popleft()
-            self._queued -= self._current.cost
         entry = self._current
-        if entry.pieces is None:
-            entry.pieces = self._pieces(" ".join(entry.texts))
         if not entry.pieces:
-            self._complete(entry)
-            return True
+            text = entry.take(is_open=entry is self._held)
+            if text:
+                entry.pieces = self._pieces(text)
+                return True
+            if entry is not self._held:
+                self._complete(entry)
+                return True
+            return False
         if self._link is None:
             self._reopen()
             return self._link is not None
@@ -265,6 +324,7 @@ class Speak:
     def _request(self, link: Link, text: str) -> None:
         generation = self._generation
         self._is_in_flight = True
+        self._has_sounded = False
         self._surroundings.count("characters", len(text))
         try:
             link.send(wire.Speak(text))
@@ -277,6 +337,8 @@ class Speak:
 
     def _pieces(self, text: str) -> deque[str]:
         provider = self._speaker.provider
+        if not is_speakable(text):
+            return deque()
         text = pronounce(text, self._speaker.pronunciations)
         return deque(split(text, provider.text_limit, provider.text_limit_in_bytes))
 
@@ -285,6 +347,7 @@ class Speak:
     def _deliver(self, frame: AudioFrame) -> None:
         entry = self._current
         assert entry is not None
+        self._has_sounded = self._has_sounded or bool(frame.data)
         shape = entry.shape
         if shape is None and entry.asked_at is not None:
             took_s = self._surroundings.clock.seconds() - entry.asked_at
@@ -311,7 +374,7 @@ class Speak:
         except BadRequest as error:
             # Not the caller's fault: what was asked for was looked at when the node was made.
             raise WireError(self._name, error.message) from None
-        given, told = shape.format, self._promised
+        given, told = shape.format, self.promised
         if self._is_labelled or (given.encoding, given.container) == (
             told.encoding,
             told.container,
@@ -335,6 +398,7 @@ class Speak:
         if shape is not None and not self._hand_on(entry, shape, shape.finish()):
             return
         self._current = None
+        self._queued -= entry.cost
         self._tell([entry], None)
 
     def _break(self, error: ProviderError | WaavError) -> None:
@@ -342,13 +406,16 @@ class Speak:
         if self._current is None:
             return
         failed = [self._current]
+        if self._current is self._held:
+            self._hold_no_more()
+        self._queued -= self._current.cost
         self._current = None
         self._is_in_flight = False
         if _is_hopeless(error):
             failed.extend(self._queue)
             self._queue.clear()
             self._queued = 0
-            self._held = None
+            self._hold_no_more()
         self._tell(failed, error)
         self._pump()
 
@@ -375,10 +442,7 @@ class Speak:
         self._queued = 0
         self._current = None
         self._is_in_flight = False
-        self._held = None
-        if self._holding is not None:
-            self._holding.cancel()
-            self._holding = None
+        self._hold_no_more()
 
     # The link.
 
