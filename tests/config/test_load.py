@@ -187,7 +187,7 @@ class PrecedenceTests(ConfigCase):
 
     def test_the_environment_can_come_first(self) -> None:
         """With precedence "env" each option's environment variable wins over YAML, and .env still comes
-        after both (S-CFG-03)."""
+        after both."""
         for option in self.checked():
             yaml, env, dotenv, values = self.sources(option)
             loaded = self.load(yaml, env, dotenv, precedence="env")
@@ -197,7 +197,7 @@ class PrecedenceTests(ConfigCase):
             self.assertEqual(loaded.values[option.path], values[0], option.path)
 
     def test_the_precedence_is_a_variable_too(self) -> None:
-        """WAAV_CONFIG_PRECEDENCE=env does what --config-precedence env does (S-CFG-03)."""
+        """WAAV_CONFIG_PRECEDENCE=env puts the environment first."""
         env = {"WAAV_CONFIG_PRECEDENCE": "env", "PORT": "5000"}
         self.assertEqual(self.load("server: {port: 4000}", env).config.server.port, 5000)
 
@@ -229,12 +229,6 @@ class PrecedenceTests(ConfigCase):
         self.assertEqual(loaded.config.security.trusted_proxies, ("10.9.9.9",))
         loaded = self.load("security: {trusted_proxies: []}", env)
         self.assertEqual(loaded.config.security.trusted_proxies, ("10.0.0.1", "10.0.0.2"))
-
-    def test_dotenv_is_not_exported(self) -> None:
-        """A .env file is a layer; the process environment stays as it is (S-CFG-03)."""
-        env: dict[str, str] = {}
-        self.assertEqual(self.load(env=env, dotenv="PORT=4000").config.server.port, 4000)
-        self.assertEqual(env, {})
 
     def test_dotenv_syntax(self) -> None:
         """Comments, export, both kinds of quotes and blanks around the sign are understood (F-003)."""

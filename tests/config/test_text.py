@@ -104,13 +104,6 @@ class EnvironmentFileTests(SynchronousTestCase):
 
 
 class PerformanceFileTests(SynchronousTestCase):
-    def test_memory_and_no_console(self) -> None:
-        """The performance file loads: cache in memory, default limits (F-030)."""
-        config = load(REGISTRY, ETC / "perf.yaml").config
-        self.assertIsNone(config.cache.path)
-        self.assertFalse(config.console.enabled)
-        self.assertEqual(config.security.rate_limit_requests_per_second, 60)
-
     def test_no_rate_limit(self) -> None:
         """With the no-limit file 10000 quick requests are all accepted: the limits are those of its text (F-031, CFG-10)."""
         security = load(REGISTRY, ETC / "perf_no_ratelimit.yaml").config.security

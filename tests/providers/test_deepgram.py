@@ -434,7 +434,7 @@ class DeepgramListenOptionTests(SynchronousTestCase):
 
 
 class DeepgramSpeakTests(SpeakContract, TestCase):
-    """Synthesis as every provider must do it, over HTTP (F-184)."""
+    """Synthesis as every provider must do it, over HTTP (F-184, F-174)."""
 
     provider = deepgram
     folder = WIRE

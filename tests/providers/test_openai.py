@@ -88,31 +88,45 @@ class OpenAIListenTests(ListenContract, TestCase):
     folder = WIRE
 
     async def test_every_model(self) -> None:
-        """Every model gets an answer format it can give, and its words arrive (F-147, F-148)."""
-        for model in (
-            "whisper-1",
-            "gpt-4o-transcribe",
-            "gpt-4o-mini-transcribe-2025-12-15",
-            "gpt-4o-transcribe-diarize",
-            "gpt-transcribe",
+        """Every model is asked for by its name, for an answer that says as much as it can, and its words arrive
+        (F-147, F-148)."""
+        for model, answer in (
+            ("whisper-1", "verbose_json"),
+            ("gpt-4o-transcribe", "json"),
+            ("gpt-4o-mini-transcribe-2025-12-15", "json"),
+            ("gpt-4o-transcribe-diarize", "diarized_json"),
+            ("gpt-transcribe", "json"),
         ):
-            events = Events()
-            link = await self.open(self.server(self.signal), events, model=model)
-            self.send(link, 0.0, self.signal.seconds)
-            await link.close()
-            self.assertEqual(events.finals, self.signal.text, model)
+            sent = await self.transcribed(model=model)
+            self.assertEqual(sent, {(model, answer)})
 
     async def test_every_answer_format(self) -> None:
-        """All answer formats of whisper-1 are understood, subtitles without their numbers and times (F-148)."""
-        for form in ("json", "text", "srt", "vtt", "verbose_json"):
-            events = Events()
-            options = {"response_format": form}
-            link = await self.open(
-                self.server(self.signal), events, model="whisper-1", options=options
-            )
-            self.send(link, 0.0, self.signal.seconds)
-            await link.close()
-            self.assertEqual(events.finals, self.signal.text, form)
+        """Each answer format is asked for as it was chosen, from every model that has it, and understood: subtitles
+        without their numbers and times (F-148)."""
+        for model, answers in (
+            ("whisper-1", ("json", "text", "srt", "vtt", "verbose_json")),
+            ("gpt-4o-transcribe-diarize", ("json", "text", "diarized_json")),
+            ("gpt-4o-transcribe", ("json",)),
+            ("gpt-transcribe", ("json",)),
+        ):
+            for answer in answers:
+                options = {"response_format": answer}
+                sent = await self.transcribed(model=model, options=options)
+                self.assertEqual(sent, {(model, answer)})
+
+    async def transcribed(self, **chosen: Any) -> set[tuple[str, str]]:
+        """Have every word recognised; which models were asked for which answers."""
+        events, server = Events(), self.server(self.signal)
+        link = await self.open(server, events, **chosen)
+        self.send(link, 0.0, self.signal.seconds)
+        await link.close()
+        self.assertEqual(events.finals, self.signal.text, chosen)
+        sent = set()
+        for request in server.requests:
+            form = forms.parse(request.headers["content-type"], request.body)
+            values = {one.name: one.data.decode() for one in form if one.filename is None}
+            sent.add((values["model"], values["response_format"]))
+        return sent
 
     async def test_stereo_and_other_rates(self) -> None:
         """What a caller sends at 8 kHz is packed as that and understood (F-128)."""
@@ -187,7 +201,7 @@ class OpenAIListenTests(ListenContract, TestCase):
 
 class OpenAIUploadTests(SynchronousTestCase):
     def test_files_go_out_as_they_came(self) -> None:
-        """Name, type and bytes of an upload agree: containers as given, raw audio as WAV (STT-OAI-01)."""
+        """Name, type and bytes of an upload agree: containers as given, raw audio as WAV (STT-OAI-01, F-148)."""
         for encoding, container, filename, mime in FILES:
             audio = AudioFormat(encoding, 44100, 1, container)
             dialogue = listen(format=audio)
@@ -407,7 +421,7 @@ class OpenAIUploadTests(SynchronousTestCase):
 
 
 class OpenAISpeakTests(SpeakContract, TestCase):
-    """Synthesis as every provider must do it, over HTTP (F-188)."""
+    """Synthesis as every provider must do it, over HTTP (F-188, F-174)."""
 
     provider = openai
     folder = WIRE

@@ -19,12 +19,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line on standard error."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    if rest and options.command is not serve.serve:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    options.rest = rest
+    options = chosen(sys.argv[1:] if arguments is None else arguments)
     try:
         command: Command = options.command
         return command(options)
@@ -41,6 +36,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return FAILED
+
+
+def chosen(arguments: list[str]) -> argparse.Namespace:
+    """The command and its options; what ``serve`` does not know itself is in ``rest``.
+
+    Raises:
+        SystemExit: with exit code 2, after one line, when they make no sense.
+    """
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not serve.serve:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
+    return options
 
 
 class Parser(argparse.ArgumentParser):

@@ -118,7 +118,7 @@ class QueueTests(SpeakCase):
     """One synthesis at a time."""
 
     def test_one(self) -> None:
-        """A text is asked for at once, and is complete once, after its audio (F-174, F-069)."""
+        """A text is asked for at once, and is complete once, after its audio (F-069)."""
         node = self.node()
         node.receive(Say(1, "  Hello.  "))
         self.assertEqual(self.link.sent, [wire.Speak("Hello."), wire.Flush()])

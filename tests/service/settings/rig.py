@@ -151,6 +151,7 @@ class Running:
         path = folder / "waav.yaml"
         path.write_text(text)
         loaded = load(registry, path)
+        self.config = loaded.config
         worker = None if share is None else share(self.reactor)
         self.gateway: Gateway = build(self.reactor, loaded, registry, worker)
         self._clients: list[Client] = []
