@@ -3,6 +3,7 @@
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,15 @@ class Output(ProcessProtocol):
 
 
 class GatewayProcess:
-    """``waav serve`` on a free loopback port."""
+    """``waav serve`` on a free loopback port.
 
-    def __init__(self, reactor: Any, **sections: Any) -> None:
+    Args:
+        reactor: what watches it.
+        program: what stands before ``serve``; None: this Python with the waav that it finds.
+        sections: of its configuration.
+    """
+
+    def __init__(self, reactor: Any, program: Sequence[str] | None = None, **sections: Any) -> None:
         self.reactor = reactor
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="waav-gateway-"))
@@ -56,9 +63,13 @@ class GatewayProcess:
         config = self.folder / "waav.yaml"
         config.write_text(yaml.safe_dump({"server": server} | sections))
         self.output = Output()
-        arguments = [sys.executable, "-m", "waav.cli.main", "serve", "-c", str(config)]
+        program = program or [sys.executable, "-m", "waav.cli.main"]
         self.transport = reactor.spawnProcess(
-            self.output, sys.executable, arguments, env=None, path=str(self.folder)
+            self.output,
+            program[0],
+            [*program, "serve", "-c", str(config)],
+            env=None,
+            path=str(self.folder),
         )
 
     @property

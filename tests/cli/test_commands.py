@@ -12,15 +12,19 @@ from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.application.service import IServiceMaker
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+import twisted.plugins
+import waav
 from tests.gateway_process import GatewayProcess, Output, free_port
 from waav import __version__
 from waav.cli.client import Address, NoGateway, RefusedByGateway
@@ -28,7 +32,7 @@ from waav.cli.init import initialise
 from waav.cli.listen import ListenJob, Screen, listen, raw_format
 from waav.cli.main import main
 from waav.cli.say import say
-from waav.cli.serve import twistd_arguments
+from waav.cli.serve import reveal_plugin, twistd_arguments
 from waav.cli.voices import voices
 from waav.config.load import Config
 from waav.errors import BadRequest
@@ -46,6 +50,24 @@ def run(*arguments: str, folder: str | None = None) -> subprocess.CompletedProce
         check=False,
         cwd=folder,
     )
+
+
+class PluginTests(SynchronousTestCase):
+    def makers(self) -> set[str]:
+        """What twistd can run."""
+        return {maker.tapname for maker in getPlugins(IServiceMaker)}
+
+    def test_it_is_found_after_an_editable_install(self) -> None:
+        """serve finds its plugin also where it lies beside the package and not in a folder that Python looks at."""
+        folder = str(Path(waav.__file__).parent.parent / "twisted" / "plugins")
+        paths = twisted.plugins.__path__
+        others = [path for path in paths if not (Path(path) / "waav_plugin.py").exists()]
+        self.patch(twisted.plugins, "__path__", list(others))
+        self.assertNotIn("waav", self.makers())
+        reveal_plugin()
+        reveal_plugin()
+        self.assertIn("waav", self.makers())
+        self.assertEqual(twisted.plugins.__path__, [*others, folder])
 
 
 class UsageTests(SynchronousTestCase):

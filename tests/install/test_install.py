@@ -1,5 +1,7 @@
 """The README's first command leaves a gateway that talks: a wheel, not the checkout, in a folder elsewhere."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.gateway_process import GatewayProcess
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 SPOKEN = "The gateway is listening."
 
 
@@ -52,3 +55,42 @@ class InstallTests(TestCase):
         )
         self.assertEqual(code, 0)
         self.assertIn("waav", out.decode())
+
+    async def test_nothing_else_is_installed(self) -> None:
+        """The package has the checkout's modules, and none that an earlier build left behind."""
+        code = "from importlib.metadata import files; print(*files('waav'), sep='\\n')"
+        out, _, _ = await getProcessOutputAndValue(
+            sys.executable, ["-c", code], env=None, path=str(self.gateway.folder)
+        )
+        installed = {line for line in out.decode().splitlines() if line.endswith(".py")}
+        here = [*ROOT.glob("waav/**/*.py"), *ROOT.glob("twisted/**/*.py")]
+        self.assertEqual(installed, {str(path.relative_to(ROOT)) for path in here})
+
+
+class EditableTests(TestCase):
+    async def run_quietly(self, *command: str) -> None:
+        """Run a program that must succeed."""
+        out, err, code = await getProcessOutputAndValue(command[0], command[1:], env=os.environ)
+        self.assertEqual(code, 0, (out + err).decode(errors="replace"))
+
+    async def test_serve(self) -> None:
+        """After ``pip install -e .``, as the README tells developers, ``waav serve`` runs the checkout, anywhere."""
+        folder = Path(self.mktemp()).absolute()
+        checkout = folder / "checkout"
+        left_out = shutil.ignore_patterns(
+            ".*", "_trial_temp*", "build", "*.egg-info", "__pycache__"
+        )
+        shutil.copytree(ROOT, checkout, ignore=left_out)
+        (checkout / "waav" / "__init__.py").write_text(
+            '"""Changed."""\n__version__ = "2.0.1.dev7"\n'
+        )
+        await self.run_quietly(sys.executable, "-m", "venv", str(folder / "venv"))
+        pip = (str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "-q")
+        await self.run_quietly(*pip, "-e", str(checkout))
+        waav = str(folder / "venv" / "bin" / "waav")
+        gateway = GatewayProcess(reactor, [waav])
+        self.addCleanup(lambda: Deferred.fromCoroutine(gateway.stop()))
+        await gateway.started()
+        out, _, _ = await getProcessOutputAndValue(waav, ["--version"], env=os.environ)
+        self.assertEqual(out, b"waav 2.0.1.dev7\n")
+        self.assertEqual(await gateway.stop(), 0)

@@ -2,10 +2,13 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.python import usage
 
+import twisted.plugins
+import waav
 from waav.cli.choices import load_from
 from waav.cli.config import show
 from waav.cli.exits import USAGE
@@ -67,12 +70,20 @@ def twistd_arguments(options: argparse.Namespace) -> list[str]:
     return [*arguments, *given, "waav", *mine]
 
 
+def reveal_plugin() -> None:
+    """Have twistd look beside this package: there is its plugin after ``pip install -e``, and nothing leads there."""
+    folder = Path(waav.__file__).parent.parent / "twisted" / "plugins"
+    if str(folder) not in twisted.plugins.__path__ and folder.is_dir():
+        twisted.plugins.__path__.append(str(folder))
+
+
 def serve(options: argparse.Namespace) -> int:
     """Run until told to stop; returns the exit code."""
     if options.check_config:
         check_models(load_from(options).config)
         return show(options)
     install_reactor()
+    reveal_plugin()
     # Only now: twistd's modules import the reactor.
     from twisted.scripts import twistd as runner
 
