@@ -43,7 +43,10 @@ class Output(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         reason.trap(ProcessDone, ProcessTerminated)
-        self.ended.callback(getattr(reason.value, "exitCode", None) or 0)
+        status = reason.value
+        self.ended.callback(
+            -status.signal if getattr(status, "signal", None) else status.exitCode or 0
+        )
 
 
 class GatewayProcess:

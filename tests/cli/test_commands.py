@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from twisted.application.service import IServiceMaker
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import PrivateCertificate
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.plugin import getPlugins
@@ -25,8 +28,11 @@ from twisted.web.server import Site
 
 import twisted.plugins
 import waav
+from tests.certificates import write_pair
 from tests.gateway_process import GatewayProcess, Output, free_port
+from tests.waiting import until
 from waav import __version__
+from waav.cli import listen as listen_module
 from waav.cli.client import Address, NoGateway, RefusedByGateway
 from waav.cli.init import initialise
 from waav.cli.listen import ListenJob, Screen, listen, raw_format
@@ -86,10 +92,17 @@ class UsageTests(SynchronousTestCase):
             self.assertIn("usage: waav", out.getvalue())
             self.assertGreater(len(out.getvalue().splitlines()), 5, command)
 
+    def test_nothing_asked(self) -> None:
+        """waav alone tells what there is."""
+        out = io.StringIO()
+        self.patch(sys, "stdout", out)
+        self.assertEqual(main([]), 0)
+        for command in ("serve", "say", "listen", "voices", "config", "init"):
+            self.assertIn(f"\n    {command} ", out.getvalue())
+
     def test_wrong_usage(self) -> None:
         """A command or option that does not exist is one line and exit code 2 (S-CFG 1.11)."""
         for arguments in (
-            [],
             ["dance"],
             ["listen"],
             ["say", "x", "--loud"],
@@ -320,15 +333,52 @@ class Answering(WebSocketServerProtocol):
             return
         message = json.loads(payload)
         self.factory.told.append(message)
+        if message["type"] == "ping":
+            self.factory.pinged.append((self, message["timestamp"]))
+            if not self.factory.is_behind:
+                self.factory.catch_up()
+            return
         if self.factory.error:
             self.say({"type": "error", "message": self.factory.error})
             return
+        if message.get("audio") is False and self.factory.is_mute:
+            return
         if message.get("audio") is False:
-            self.say(result("and more", final=True, end=True))
+            self.finish(self.factory.results)
+            return
+        self.say({"type": "ready", "stream_id": "x"})
+
+    def finish(self, results: int) -> None:
+        """The last results, a quarter of a second each."""
+        if results:
+            self.say(result(f"result {results}", final=True, end=True))
+            reactor.callLater(0.25, self.finish, results - 1)
+            return
+        self.say(result(self.factory.last_words, final=True, end=True))
         self.say({"type": "ready", "stream_id": "x"})
 
     def say(self, message: dict[str, Any]) -> None:
         self.sendMessage(json.dumps(message).encode())
+
+
+class Calls(WebSocketServerFactory):
+    """What the gateway's /ws was told, and how it is to behave."""
+
+    protocol = Answering
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard, self.sizes, self.told = b"", list[int](), list[dict[str, Any]]()
+        self.error, self.hangs_up, self.last_words = "", False, "and more"
+        self.is_behind = self.is_mute = False
+        self.results = 0
+        self.pinged: list[tuple[Any, float]] = []
+
+    def catch_up(self) -> None:
+        """Answer all pings."""
+        pinged, self.pinged = self.pinged, []
+        for call, timestamp in pinged:
+            call.say({"type": "pong", "timestamp": timestamp})
 
 
 class Route(Resource):
@@ -338,9 +388,11 @@ class Route(Resource):
         super().__init__()
         self.code, self.body, self.headers = code, body, headers or {}
         self.asked: list[Any] = []
+        self.uris: list[bytes] = []
 
     def render(self, request: IRequest) -> bytes:
         request.setResponseCode(self.code)
+        self.uris.append(request.uri)
         for name, value in self.headers.items():
             request.setHeader(name, value)
         body = request.content.read()
@@ -352,10 +404,7 @@ class ClientCase(TestCase):
     """A gateway of our own making on the loopback interface."""
 
     def setUp(self) -> None:
-        self.calls: Any = WebSocketServerFactory()
-        self.calls.protocol = Answering
-        self.calls.heard, self.calls.sizes, self.calls.told = b"", [], []
-        self.calls.error, self.calls.hangs_up = "", False
+        self.calls: Any = Calls()
         self.root = Resource()
         defaults = {"defaults": {"stt": "acme", "tts": "acme"}}
         self.root.putChild(b"providers", Route(200, json.dumps(defaults).encode()))
@@ -412,6 +461,45 @@ class ListenTests(ClientCase):
         self.assertEqual(set(self.calls.sizes), {320})
         # 0.1 s of sound and a second of silence; the last piece leaves when it begins.
         self.assertGreater(reactor.seconds() - began, 1.05)
+
+    async def test_no_speech(self) -> None:
+        """A sound in which nothing was recognised is said to have none."""
+        self.calls.last_words = "  "
+        done, out, err = self.listening(pack(AudioFormat(), bytes(3200)))
+        self.assertEqual(await done, 0)
+        self.assertEqual((out.getvalue(), err.getvalue()), ("", "waav: no speech in it\n"))
+
+    async def test_not_too_far_ahead(self) -> None:
+        """Of a long sound only some seconds are on their way at once: the gateway is asked how far it is."""
+        self.calls.is_behind = True
+        done, _, _ = self.listening(pack(AudioFormat("linear16", 8000), bytes(16000 * 60)))
+        await until(lambda: sum(one["type"] == "ping" for one in self.calls.told) >= 3)
+        await deferLater(reactor, 0.2)
+        self.assertLessEqual(len(self.calls.heard) / 16000, 21)
+        self.calls.is_behind = False
+        self.calls.catch_up()
+        self.assertEqual(await done, 0)
+        self.assertEqual(len(self.calls.heard), 16000 * 61)
+
+    async def test_a_gateway_that_is_slow(self) -> None:
+        """Results that keep coming are waited for, however long they take; silence has an end."""
+        self.patch(listen_module, "FINISH_S", 0.5)
+        self.calls.results = 6
+        done, out, _ = self.listening(pack(AudioFormat(), bytes(3200)))
+        self.assertEqual(await done, 0)
+        self.assertEqual(len(out.getvalue().splitlines()), 7)
+        self.calls.results, self.calls.is_mute = 0, True
+        done, _, _ = self.listening(pack(AudioFormat(), bytes(3200)))
+        with self.assertRaises(RefusedByGateway) as caught:
+            await done
+        self.assertIn("said nothing for", caught.exception.message)
+
+    async def test_errors_in_words(self) -> None:
+        """What the protocol begins with words for programs is said to people in words for people."""
+        self.calls.error = "Failed to start voice manager: wrong key"
+        done, _, err = self.listening(pack(AudioFormat(), bytes(3200)))
+        self.assertEqual(await done, 1)
+        self.assertEqual(err.getvalue(), "waav: the call could not begin: wrong key\n")
 
     async def test_an_error_of_the_gateway(self) -> None:
         """An error is shown and the exit code is 1."""
@@ -474,8 +562,9 @@ class ListenTests(ClientCase):
 
 
 class SayTests(ClientCase):
-    def speaking(self, code: int, body: bytes) -> Route:
-        route = Route(code, body, {"x-audio-format": "linear16", "x-sample-rate": "24000"})
+    def speaking(self, code: int, body: bytes, more: dict[str, str] | None = None) -> Route:
+        told = {"x-audio-format": "linear16", "x-sample-rate": "24000"}
+        route = Route(code, body, {**told, **(more or {})})
         self.root.putChild(b"speak", route)
         return route
 
@@ -507,6 +596,16 @@ class SayTests(ClientCase):
         await say(reactor, self.address, "x", {"audio_format": "mp3", "provider": "p"}, path)
         self.assertEqual(Path(path).read_bytes(), b"ID3...")
 
+    async def test_what_is_not_as_asked(self) -> None:
+        """What the gateway could not do as asked is told beside the audio."""
+        fmt = AudioFormat("linear16", 24000)
+        headers = {"x-warnings": "speaking_rate 9 becomes 4"}
+        self.speaking(200, pack(fmt, b"ab"), headers)
+        err = io.StringIO()
+        self.patch(sys, "stderr", err)
+        await say(reactor, self.address, "x", {"speaking_rate": 9.0}, self.mktemp())
+        self.assertEqual(err.getvalue(), "waav: speaking_rate 9 becomes 4\n")
+
     async def test_a_refusal(self) -> None:
         """What the gateway says about a refused text is the message, and no file is left."""
         self.speaking(400, b'{"error": "Text cannot be empty"}')
@@ -532,8 +631,86 @@ class SayTests(ClientCase):
         self.patch(sys, "stdout", out)
         self.assertEqual(await voices(reactor, self.address, None, False), 0)
         self.assertEqual(out.getvalue().split(), ["acme", "v1", "Ann", "(English,", "Female)"])
+
+    async def test_no_voices(self) -> None:
+        """A provider that nobody has and one without a key are told apart; so is a gateway without voices."""
+        for answer, asked, said in (
+            (
+                {"errors": {"typo": "Unsupported provider: typo"}},
+                "typo",
+                "typo: Unsupported provider",
+            ),
+            ({"errors": {"openai": "API key not configured"}}, "openai", "openai: API key not"),
+            ({"errors": {"openai": "API key not configured"}}, None, "no voices"),
+        ):
+            route = Route(200, json.dumps(answer).encode())
+            self.root.putChild(b"voices", route)
+            err = io.StringIO()
+            self.patch(sys, "stderr", err)
+            self.assertEqual(await voices(reactor, self.address, asked, False), 1)
+            self.assertIn(said, err.getvalue())
+            self.assertEqual(len(err.getvalue().splitlines()), 1)
+            self.assertEqual(route.uris[0].partition(b"provider=")[2].decode(), asked or "")
+
+
+class TrustTests(TestCase):
+    """A gateway with a certificate of its own making."""
+
+    def setUp(self) -> None:
+        self.cert, key = write_pair(Path(self.mktemp()))
+        pem = PrivateCertificate.loadPEM(self.cert.read_bytes() + key.read_bytes())
+        root = Resource()
+        root.putChild(b"voices", Route(200, b'{"acme": []}'))
+        port = reactor.listenSSL(0, Site(root), pem.options(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.number = port.getHost().port
+
+    async def refused(self, url: str, ca: Path | None = None) -> str:
+        """What is said of it."""
+        address = replace(Address.parse(url), ca=ca)
+        with self.assertRaises(NoGateway) as caught:
+            await voices(reactor, address, None, False)
+        said: str = caught.exception.message
+        self.assertNotIn("<", said)
+        self.assertNotIn("\n", said)
+        return said
+
+    async def test_not_trusted(self) -> None:
+        """What is wrong is said in words, with how to trust it; nobody is told to start a gateway that answers."""
+        said = await self.refused(f"wss://localhost:{self.number}")
+        self.assertIn("the certificate is not trusted", said)
+        self.assertIn("--ca FILE", said)
+        self.assertNotIn("waav serve", said)
+
+    async def test_trusted(self) -> None:
+        """With --ca it is believed; for the name that stands in it, and no other."""
         self.patch(sys, "stderr", io.StringIO())
-        self.assertEqual(await voices(reactor, self.address, "other", False), 1)
+        address = replace(Address.parse(f"wss://localhost:{self.number}"), ca=self.cert)
+        self.assertEqual(await voices(reactor, address, None, False), 1)
+        said = await self.refused(f"wss://127.0.0.1:{self.number}", self.cert)
+        self.assertIn("another host's", said)
+
+    async def test_no_tls(self) -> None:
+        """A port that speaks no TLS is said to speak none."""
+        port = reactor.listenTCP(0, Site(Resource()), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        said = await self.refused(f"wss://localhost:{port.getHost().port}")
+        self.assertIn("does not speak TLS", said)
+
+
+class TrustFileTests(SynchronousTestCase):
+    def test_a_file_that_is_none(self) -> None:
+        """A file without certificates, or that is not there, is one line and exit code 1."""
+        nothing = Path(self.mktemp())
+        nothing.write_text("x")
+        for file, text in (
+            (nothing, "holds no PEM certificate"),
+            (Path("/none"), "cannot read /none"),
+        ):
+            err = io.StringIO()
+            self.patch(sys, "stderr", err)
+            self.assertEqual(main(["voices", "--ca", str(file)]), 1)
+            self.assertIn(text, err.getvalue())
 
 
 class Interrupting(WebSocketServerProtocol):
@@ -586,7 +763,7 @@ class ProgramTests(TestCase):
         _, err, code = await self.program("serve", "-c", str(gateway.folder / "waav.yaml"))
         self.assertEqual(code, 3)
         self.assertEqual(len(err.splitlines()), 1, err)
-        await gateway.stop()
+        self.assertEqual(await gateway.stop(), 0)
         self.assertIn(f"console: http://localhost:{gateway.port}/console", gateway.output.text)
         self.assertNotIn("Traceback", gateway.output.text)
         self.assertFalse((gateway.folder / "twistd.pid").exists())

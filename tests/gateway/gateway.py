@@ -116,6 +116,7 @@ class Said:
         self.speaking, self.text, self.caller = speaking, text, caller
         self.audio, self.starts = on_audio, on_start
         self.is_paused = self.is_cancelled = False
+        self.warnings: list[str] = []
         self.done: Deferred[None] = Deferred(self._cancelled)
 
     def _cancelled(self, _: Deferred[None]) -> None:

@@ -2,10 +2,12 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from waav.cli.client import DEFAULT_URL, Address
 from waav.config.load import PRECEDENCES, Loaded, given_by, load
+from waav.errors import ConfigError
 from waav.registry import Registry
 
 
@@ -40,7 +42,29 @@ def client_options() -> argparse.ArgumentParser:
         default=os.environ.get("WAAV_URL") or DEFAULT_URL,
         help=f"where the gateway is (default: $WAAV_URL, else {DEFAULT_URL})",
     )
+    shared.add_argument(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="PEM certificates to trust, for a gateway with a certificate of its own making",
+    )
     return shared
+
+
+def address_of(options: argparse.Namespace) -> Address:
+    """Where the gateway is, and whose certificate is believed.
+
+    Raises:
+        OSError, ConfigError: the file of certificates is of no use.
+    """
+    address: Address = replace(options.url, ca=options.ca)
+    try:
+        address.trust  # noqa: B018  # tells now what is wrong with it
+    except ValueError as error:
+        raise ConfigError(str(error), "--ca") from None
+    except OSError as error:
+        raise OSError(f"cannot read {options.ca}: {error.strerror}") from None
+    return address
 
 
 def _address(text: str) -> Address:

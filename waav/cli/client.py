@@ -1,19 +1,34 @@
 """A client of a running gateway, as ``waav say``, ``waav listen`` and ``waav voices`` use it."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import treq
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
 from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
-from twisted.internet.ssl import optionsForClientTLS
-from twisted.web.client import Agent, ResponseFailed
+from twisted.internet.ssl import (
+    Certificate,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.web.client import Agent
+from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from waav.errors import WaavError
@@ -21,6 +36,7 @@ from waav.errors import WaavError
 DEFAULT_URL: Final = "ws://127.0.0.1:3001"
 DIAL_S: Final = 10.0
 HANDSHAKE_S: Final = 10.0
+PEM: Final = re.compile(b"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _PLAIN: Final = {"ws": "http", "http": "http", "wss": "https", "https": "https"}
 
 
@@ -44,6 +60,23 @@ class Address:
     host: str
     port: int
     path: str
+    ca: Path | None = None
+    """PEM file with the certificates to trust instead of the system's."""
+
+    @property
+    def trust(self) -> Any:
+        """Whose certificates are believed, as Twisted's options take it.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: there is no certificate in it.
+        """
+        if self.ca is None:
+            return platformTrust()
+        found = PEM.findall(self.ca.read_bytes())
+        if not found:
+            raise ValueError(f"{self.ca} holds no PEM certificate")
+        return trustRootFromCertificates([Certificate.loadPEM(one) for one in found])
 
     @classmethod
     def parse(cls, text: str) -> "Address":
@@ -76,10 +109,42 @@ class Address:
 
 def nobody(address: Address, reason: BaseException) -> NoGateway:
     """The error for a connection that could not be made."""
-    while isinstance(reason, ResponseFailed) and reason.reasons:
-        reason = reason.reasons[0].value
+    while getattr(reason, "reasons", None):  # of twisted.web, one inside the other
+        reason = reason.reasons[0].value  # type: ignore[attr-defined]
+    if isinstance(reason, SSL.Error | VerificationError):
+        return NoGateway(f"{address}: {_tls_trouble(reason)}")
+    if address.is_safe and isinstance(reason, ConnectionLost | ConnectionDone):
+        return NoGateway(f"{address}: {NO_TLS}")
     detail = "" if isinstance(reason, ConnectError | DNSLookupError) else f" ({reason})"
     return NoGateway(f"no gateway answers at {address}{detail}; start one with: waav serve")
+
+
+NO_TLS: Final = "that port does not speak TLS, or hung up; try ws:// or http://"
+
+
+def _tls_trouble(reason: BaseException) -> str:
+    """What is wrong, and what can be done about it."""
+    if isinstance(reason, VerificationError):
+        return "the certificate is another host's; use a name that stands in it"
+    said = [str(part[-1]) for part in reason.args[0]] if reason.args and reason.args[0] else []
+    if any("certificate" in one for one in said):
+        return (
+            "the certificate is not trusted: it is self-signed, or of an authority that this machine does not know. "
+            "Trust it with --ca FILE, or SSL_CERT_FILE"
+        )
+    if any("wrong version" in one or "packet length" in one for one in said):
+        return NO_TLS
+    return f"TLS failed: {'; '.join(said) or 'the connection was closed'}"
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenAudio:
+    """Audio of a text, the name of its format, its rate, and what is not as it was asked for."""
+
+    audio: bytes
+    format: str
+    rate_hz: int
+    warnings: str
 
 
 class RemoteGateway:
@@ -93,7 +158,8 @@ class RemoteGateway:
     def __init__(self, reactor: Any, address: Address) -> None:
         self._reactor = reactor
         self._address = address
-        self._http = treq.client.HTTPClient(Agent(reactor, connectTimeout=DIAL_S))
+        policy = _Trusting(address)
+        self._http = treq.client.HTTPClient(Agent(reactor, policy, connectTimeout=DIAL_S))
 
     async def get(self, path: str) -> Any:
         """The JSON of a GET."""
@@ -105,11 +171,16 @@ class RemoteGateway:
         found: Mapping[str, str] = (await self.get("/providers"))["defaults"]
         return found
 
-    async def speak(self, text: str, settings: Mapping[str, Any]) -> tuple[bytes, str, int]:
-        """Text as audio: the bytes, the name of their format, their rate in Hz."""
+    async def speak(self, text: str, settings: Mapping[str, Any]) -> "SpokenAudio":
+        """Text as audio."""
         body = {"text": text, "tts_config": settings}
         headers, audio = await self._ask("POST", "/speak", body)
-        return audio, headers.get("x-audio-format", ""), int(headers.get("x-sample-rate", "0"))
+        return SpokenAudio(
+            audio,
+            headers.get("x-audio-format", ""),
+            int(headers.get("x-sample-rate", "0")),
+            headers.get("x-warnings", ""),
+        )
 
     async def _ask(self, method: str, path: str, body: Any) -> tuple[dict[str, str], bytes]:
         url = self._address.url("http", path)
@@ -125,6 +196,17 @@ class RemoteGateway:
             name.decode().lower(): values[0].decode("latin-1")
             for name, values in response.headers.getAllRawHeaders()
         }, content
+
+
+@implementer(IPolicyForHTTPS)
+class _Trusting:
+    """Believes the certificates that an address says."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
+        return optionsForClientTLS(hostname.decode("ascii"), self._address.trust)
 
 
 def _reason(body: bytes) -> str:
@@ -236,7 +318,7 @@ async def call(
         reactor, address.host, address.port, timeout=DIAL_S
     )
     if address.is_safe:
-        endpoint = wrapClientTLS(optionsForClientTLS(address.host), endpoint)
+        endpoint = wrapClientTLS(optionsForClientTLS(address.host, address.trust), endpoint)
     try:
         await endpoint.connect(factory)
     except Exception as error:

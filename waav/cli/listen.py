@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TextIO
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 
-from waav.cli.choices import positive
+from waav.cli.choices import address_of, positive
 from waav.cli.client import Address, ClientCall, RefusedByGateway, RemoteGateway, call
 from waav.cli.run import run
 from waav.cli.sounds import Pieces
@@ -30,7 +32,11 @@ TRAILING_S: Final = 1.0
 """Silence after the sound, so that whoever listens for the end of speech hears it."""
 
 FINISH_S: Final = 60.0
-"""How long the gateway may take for its last results."""
+"""How long the gateway may say nothing while it is waited for."""
+
+WINDOW_S: Final = 5.0
+AHEAD_S: Final = 15.0
+"""How often the gateway is asked how far it is, and how much of the sound may be on its way to it."""
 
 
 def add(commands: Any, client: argparse.ArgumentParser) -> None:
@@ -80,10 +86,11 @@ def _listen(options: argparse.Namespace) -> int:
         if (value := getattr(options, name)) is not None
     }
     raw = raw_format(options.encoding, options.rate, options.channels)
+    address = address_of(options)
     with _source(options.file) as source:
         size = os.fstat(source.fileno()).st_size or None
         wanted = ListenJob(source, size, raw, chosen, options.realtime, options.json)
-        return run(lambda reactor: listen(reactor, options.url, wanted, sys.stdout, sys.stderr))
+        return run(lambda reactor: listen(reactor, address, wanted, sys.stdout, sys.stderr))
 
 
 def _source(name: str) -> BinaryIO:
@@ -194,6 +201,11 @@ class _Session:
         self._listen = listen
         self._screen = screen
         self._answer: Deferred[None] | None = None
+        self._limit: IDelayedCall | None = None
+        self._window: Deferred[None] | None = None  # fires when the gateway has caught up
+        self._acknowledged_s = 0.0
+        self._sent_s = 0.0
+        self._has_heard = False
         self._pieces = Pieces(reactor, listen.source, listen.raw)
         self.errors: list[str] = []
 
@@ -205,11 +217,18 @@ class _Session:
         """Something the gateway says."""
         match message.get("type"):
             case "stt_result":
+                self._has_heard = self._has_heard or bool(str(message.get("transcript")).strip())
                 self._screen.result(message)
+                self._goes_on()
+            case "pong":
+                self._acknowledged_s = float(message["timestamp"])
+                window, self._window = self._window, None
+                if window is not None:
+                    window.callback(None)
             case "ready":
                 self._answered(None)
             case "error":
-                self.errors.append(str(message.get("message")))
+                self.errors.append(in_words(str(message.get("message"))))
                 self._screen.complain(self.errors[-1])
                 self._pieces.end()
                 self._answered(None)
@@ -217,6 +236,9 @@ class _Session:
     def lost(self, reason: str) -> None:
         """The connection is gone."""
         self._pieces.end()
+        window, self._window = self._window, None
+        if window is not None:
+            window.callback(None)
         self._answered(RefusedByGateway(f"the gateway closed the connection: {reason}"))
 
     def _answered(self, error: RefusedByGateway | None) -> None:
@@ -241,6 +263,8 @@ class _Session:
         if not self.errors:
             # Ends recognition: the gateway answers once everything it was sent has been recognised.
             await self._ask(call, {"type": "config", "audio": False})
+            if not self._has_heard and not self.errors:
+                self._screen.complain("no speech in it")
 
     async def _configure(self, call: ClientCall, provider: str, fmt: AudioFormat) -> None:
         config = {
@@ -254,11 +278,23 @@ class _Session:
     async def _ask(self, call: ClientCall, message: dict[str, Any]) -> None:
         """Send a message and wait for ``ready`` or an error."""
         _check(call)
-        answer: Deferred[None] = Deferred()
-        answer.addTimeout(FINISH_S, self._reactor, _too_late)
-        self._answer = answer
-        call.tell(message)
-        await answer
+        answer = self._answer = Deferred()
+        self._limit = self._reactor.callLater(FINISH_S, self._too_late)
+        try:
+            call.tell(message)
+            await answer
+        finally:
+            if self._limit.active():
+                self._limit.cancel()
+            self._limit = None
+
+    def _goes_on(self) -> None:
+        """A recogniser that is behind is waited for as long as it says something."""
+        if self._limit is not None and self._limit.active():
+            self._limit.reset(FINISH_S)
+
+    def _too_late(self) -> None:
+        self._answered(RefusedByGateway(f"the gateway said nothing for {FINISH_S:.0f} s"))
 
     async def _send(self, call: ClientCall, pieces: Pieces, first: bytes, fmt: AudioFormat) -> None:
         began_s = self._reactor.seconds()
@@ -283,15 +319,34 @@ class _Session:
         await call.room()
         _check(call)
         call.hear(piece)
-        return fmt.duration_s(len(piece)) or 0.0
+        lasts_s = fmt.duration_s(len(piece)) or 0.0
+        await self._not_too_far(call, lasts_s)
+        return lasts_s
+
+    async def _not_too_far(self, call: ClientCall, lasts_s: float) -> None:
+        """Stay ahead of the gateway by so much at most: what is in between nobody can take back, or ask after."""
+        before_s, self._sent_s = self._sent_s, self._sent_s + lasts_s
+        if before_s // WINDOW_S == self._sent_s // WINDOW_S:
+            return
+        call.tell({"type": "ping", "timestamp": self._sent_s})
+        while self._sent_s - self._acknowledged_s > AHEAD_S and not self.errors:
+            self._window = Deferred()
+            await self._window
+            _check(call)
 
     def _progress(self, pieces: Pieces) -> None:
         size = self._listen.size_bytes
         self._screen.progress(min(pieces.read_bytes / size, 1.0) if size else None)
 
 
-def _too_late(_: object, timeout_s: float) -> None:
-    raise RefusedByGateway(f"the gateway did not answer within {timeout_s:.0f} s")
+VOICE_MANAGER: Final = re.compile(r"Failed to (?:create|start) voice manager: ")
+"""How the protocol begins some errors; clients of the original look for it, people do not."""
+
+
+def in_words(message: str) -> str:
+    """An error of the gateway as people say it."""
+    plain = VOICE_MANAGER.sub("", message)
+    return message if plain == message else f"the call could not begin: {plain}"
 
 
 def _check(call: ClientCall) -> None:

@@ -10,7 +10,7 @@ from waav.cli import config as configuration
 from waav.cli import init, listen, say, serve, voices
 from waav.cli.choices import client_options, config_options
 from waav.cli.client import NoGateway
-from waav.cli.exits import FAILED, MISSING, USAGE
+from waav.cli.exits import FAILED, MISSING, OK, USAGE
 from waav.config.load import ConfigProblems
 from waav.errors import ConfigError, WaavError
 
@@ -19,7 +19,11 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line on standard error."""
-    options = chosen(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words:
+        _parser().print_help()
+        return OK
+    options = chosen(words)
     try:
         command: Command = options.command
         return command(options)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from waav.cli.choices import positive
+from waav.cli.choices import address_of, positive
 from waav.cli.client import Address, RemoteGateway
 from waav.cli.exits import OK
 from waav.cli.run import run
@@ -49,7 +49,8 @@ def _say(options: argparse.Namespace) -> int:
         "speaking_rate": options.speed,
     }
     chosen = {name: value for name, value in settings.items() if value is not None}
-    return run(lambda reactor: say(reactor, options.url, text, chosen, options.output))
+    address = address_of(options)
+    return run(lambda reactor: say(reactor, address, text, chosen, options.output))
 
 
 async def say(
@@ -59,9 +60,12 @@ async def say(
     gateway = RemoteGateway(reactor, address)
     if "provider" not in settings:
         settings["provider"] = (await gateway.defaults())["tts"]
-    audio, name, rate_hz = await gateway.speak(text, settings)
+    spoken = await gateway.speak(text, settings)
+    audio = spoken.audio
+    if spoken.warnings:
+        print(f"waav: {spoken.warnings}", file=sys.stderr)
     if "audio_format" not in settings:
-        audio = _as_wav(audio, resolve(name, rate_hz))
+        audio = _as_wav(audio, resolve(spoken.format, spoken.rate_hz))
     else:
         # It was streamed, so its header says that nobody knows how long it is. Now we do.
         audio = with_sizes(audio)

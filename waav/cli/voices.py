@@ -4,7 +4,9 @@ import argparse
 import json
 import sys
 from typing import Any
+from urllib.parse import quote
 
+from waav.cli.choices import address_of
 from waav.cli.client import Address, RemoteGateway
 from waav.cli.exits import FAILED, OK
 from waav.cli.run import run
@@ -24,14 +26,17 @@ def add(commands: Any, client: argparse.ArgumentParser) -> None:
 
 
 def _voices(options: argparse.Namespace) -> int:
-    return run(lambda reactor: voices(reactor, options.url, options.provider, options.json))
+    address = address_of(options)
+    return run(lambda reactor: voices(reactor, address, options.provider, options.json))
 
 
 async def voices(reactor: Any, address: Address, provider: str | None, is_json: bool) -> int:
     """Print the voices; returns the exit code."""
-    found = await RemoteGateway(reactor, address).get("/voices")
-    if provider is not None:
-        found = {name: rows for name, rows in found.items() if name == provider.lower()}
+    query = "" if provider is None else f"&provider={quote(provider, safe='')}"
+    found = await RemoteGateway(reactor, address).get(f"/voices?verbose=true{query}")
+    errors: dict[str, str] = found.pop("errors", {})
+    for name, reason in errors.items() if provider is not None else ():
+        print(f"waav: {name}: {reason}", file=sys.stderr)
     if is_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return OK
@@ -39,6 +44,7 @@ async def voices(reactor: Any, address: Address, provider: str | None, is_json: 
         for row in rows:
             print(f"{name:<12} {row['id']:<32} {row['name']} ({row['language']}, {row['gender']})")
     if not any(found.values()):
-        print("waav: no voices", file=sys.stderr)
+        if not (errors and provider is not None):
+            print("waav: no voices", file=sys.stderr)
         return FAILED
     return OK

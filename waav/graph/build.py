@@ -79,6 +79,7 @@ class Surroundings:
         on_audio: receives what reaches the node ``audio_output``.
         count: adds to one of the figures of the call, by name.
         warn: told of what the caller asked for and does not get; the call goes on.
+        noted: told of what a vendor could not do as asked, in words, before the audio that it is about.
         took: told how long ``first_audio`` of an utterance took, in seconds.
         stream_id: for log lines.
         share: whom work of the gateway's own models is for.
@@ -92,6 +93,7 @@ class Surroundings:
     on_audio: Emit
     count: Callable[[str, int], None]
     warn: Callable[[WaavError], None]
+    noted: Callable[[str], None] = lambda message: None
     took: Callable[[str, float], None] = lambda name, seconds: None
     stream_id: str = ""
     share: TurnShare = TurnShare()

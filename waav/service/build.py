@@ -51,11 +51,18 @@ def begin(reactor: Any, loaded: Loaded, registry: Registry) -> Gateway:
     # Where TLS is on, its listener takes the signal over to read the certificate again.
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(_nothing_to_reload))
     reactor.callWhenRunning(hear_of_children, reactor)
+    reactor.addSystemEventTrigger("after", "shutdown", _ended_well, reactor)
     workers = workers_of(loaded.config.server.workers)
     if workers > 1:
         announce(loaded, registry)
         return supervise(reactor, loaded, workers)
     return build(reactor, loaded, registry)
+
+
+def _ended_well(reactor: Any) -> None:
+    """Being told to end is no failure: twistd would have the process die of the signal, once all has been stopped."""
+    if getattr(reactor, "_exitSignal", None) == signal.SIGTERM:
+        reactor._exitSignal = None
 
 
 def _nothing_to_reload() -> None:

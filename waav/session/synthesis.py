@@ -42,6 +42,7 @@ class Synthesis:
     """One text being spoken.
 
     Attributes:
+        warnings: what will not be had as it was asked for; complete when the first audio comes.
         done: fires when everything was delivered; fails with the WaavError that ended it, also in the middle.
             Cancelling it aborts the vendor's request; nothing is delivered afterwards.
     """
@@ -63,6 +64,7 @@ class Synthesis:
         self._has_started = False
         self._error: WaavError | None = None
         self._ended: Deferred[None] = Deferred()
+        self.warnings: list[str] = []
         share = TurnShare(caller, is_batch=True)
         self._node = Speak(
             speaking,
@@ -75,6 +77,7 @@ class Synthesis:
                 on_audio=lambda value: None,
                 count=partial(world.ledger.count, self._provider),
                 warn=lambda error: None,
+                noted=self.warnings.append,
                 took=partial(world.ledger.took, self._provider),
                 share=share,
             ),

@@ -93,6 +93,9 @@ class Console:
             request.setResponseCode(304)
             return b""
         request.setHeader("content-type", page.content_type)
+        if request.method == b"HEAD":
+            request.setHeader("content-length", str(len(page.body)))
+            return b""
         return page.body
 
     def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:

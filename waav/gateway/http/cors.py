@@ -11,7 +11,7 @@ ANY: Final = "*"
 
 _REQUEST_HEADERS = "authorization, content-type, x-provider-api-key"
 _EXPOSED = (
-    "x-audio-format, x-sample-rate, content-disposition, content-length, retry-after, "
+    "x-audio-format, x-sample-rate, x-warnings, content-disposition, content-length, retry-after, "
     "x-ratelimit-after"
 )
 _MAX_AGE_S = "600"

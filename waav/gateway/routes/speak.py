@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 # Our requests and channels inherit from classes of twisted.web that have no annotations.
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -38,6 +39,9 @@ from waav.speech import wav
 from waav.speech.audio import SAMPLE_BYTES, AudioFormat
 from waav.speech.formats import content_type, label
 
+MOST_WARNING: Final = 1000
+"""Characters of the header that tells what will not be had as it was asked for."""
+
 LEAVE_S: Final = 0.5
 """How long the end of an answer may take to leave when the gateway stops."""
 
@@ -50,6 +54,8 @@ _CALLERS_FAULT: Final = frozenset({400, 404, 409, 413, 415, 422})
 class SpokenText(Protocol):
     """One text on its way to being audio."""
 
+    warnings: list[str]
+    """What will not be had as it was asked for; complete when the first audio comes."""
     done: Deferred[None]
     """Fires when all audio was handed over, fails where there was none; cancelling it stops the work."""
 
@@ -239,6 +245,10 @@ class Delivery:
         self._request.setHeader("content-type", content_type(form))
         self._request.setHeader("x-audio-format", label(form))
         self._request.setHeader("x-sample-rate", str(form.rate_hz))
+        if self._synthesis is not None and self._synthesis.warnings:
+            said = "; ".join(self._synthesis.warnings)
+            plain = re.sub(r"[^\x20-\x7e]+", " ", said)  # a header carries no more
+            self._request.setHeader("x-warnings", plain[:MOST_WARNING])
 
     def _watch(self) -> None:
         self._limit = None

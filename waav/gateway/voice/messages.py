@@ -411,7 +411,13 @@ def decode_speaking(
     name = read.text("audio_format", "format") or None
     prefers_compressed = read.flag("prefer_compressed") is True and name is None
     pronunciations = tuple(_pronunciation(each) for each in read.objects("pronunciations"))
-    rate = _speaking_rate(read.number("speaking_rate", "speed"))
+    asked_rate = read.number("speaking_rate", "speed")
+    rate = _speaking_rate(asked_rate)
+    clamped = (
+        ()
+        if rate is None or rate == asked_rate
+        else (f"speaking_rate {asked_rate:g} becomes {rate:g}",)
+    )
     dial_s, request_s = _timeout(read, "connection_timeout"), _timeout(read, "request_timeout")
     own_key = _own_key(read) or header_key
     try:
@@ -445,7 +451,7 @@ def decode_speaking(
         pronunciations,
         dial_s,
         request_s,
-        warnings=(*no_model, *no_voice, *no_such, *not_compressed),
+        warnings=(*no_model, *no_voice, *no_such, *clamped, *not_compressed),
     )
 
 

@@ -154,7 +154,7 @@ class Speak:
         self._flush_delay_s = flush_delay_s
         self._is_cut = is_cut
         self._is_labelled = is_labelled
-        self._notes = Notes(speaker.provider.name, surroundings.stream_id)
+        self._notes = Notes(speaker.provider.name, surroundings.stream_id, surroundings.noted)
         self._queue: deque[_Entry] = deque()
         self._queued = 0  # what the texts that wait or are being spoken cost, all together
         self._held: _Entry | None = None  # the last, while it may grow
