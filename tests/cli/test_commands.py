@@ -16,6 +16,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from twisted.application.service import IServiceMaker
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -32,6 +33,7 @@ from tests.certificates import write_pair
 from tests.gateway_process import GatewayProcess, Output, free_port
 from tests.waiting import until
 from waav import __version__
+from waav.cli import client as client_module
 from waav.cli import listen as listen_module
 from waav.cli.client import Address, NoGateway, RefusedByGateway
 from waav.cli.init import initialise
@@ -653,6 +655,13 @@ class SayTests(ClientCase):
             self.assertEqual(route.uris[0].partition(b"provider=")[2].decode(), asked or "")
 
 
+class NoTls(Protocol):
+    """Answers a greeting of TLS as a web server without it does."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
 class TrustTests(TestCase):
     """A gateway with a certificate of its own making."""
 
@@ -692,10 +701,18 @@ class TrustTests(TestCase):
 
     async def test_no_tls(self) -> None:
         """A port that speaks no TLS is said to speak none."""
-        port = reactor.listenTCP(0, Site(Resource()), interface="127.0.0.1")
+        port = reactor.listenTCP(0, Factory.forProtocol(NoTls), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         said = await self.refused(f"wss://localhost:{port.getHost().port}")
         self.assertIn("does not speak TLS", said)
+
+    async def test_silence(self) -> None:
+        """Nobody waits for ever for a port that takes connections and says nothing."""
+        port = reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.patch(client_module, "ANSWER_S", 0.1)
+        said = await self.refused(f"ws://localhost:{port.getHost().port}")
+        self.assertIn("nothing was answered within 0.1 s", said)
 
 
 class TrustFileTests(SynchronousTestCase):

@@ -36,6 +36,7 @@ from waav.errors import WaavError
 DEFAULT_URL: Final = "ws://127.0.0.1:3001"
 DIAL_S: Final = 10.0
 HANDSHAKE_S: Final = 10.0
+ANSWER_S: Final = 60
 PEM: Final = re.compile(b"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _PLAIN: Final = {"ws": "http", "http": "http", "wss": "https", "https": "https"}
 
@@ -113,10 +114,17 @@ def nobody(address: Address, reason: BaseException) -> NoGateway:
         reason = reason.reasons[0].value  # type: ignore[attr-defined]
     if isinstance(reason, SSL.Error | VerificationError):
         return NoGateway(f"{address}: {_tls_trouble(reason)}")
+    if isinstance(reason, TimeoutError):
+        return NoGateway(f"{address}: nothing was answered within {ANSWER_S} s")
     if address.is_safe and isinstance(reason, ConnectionLost | ConnectionDone):
         return NoGateway(f"{address}: {NO_TLS}")
     detail = "" if isinstance(reason, ConnectError | DNSLookupError) else f" ({reason})"
     return NoGateway(f"no gateway answers at {address}{detail}; start one with: waav serve")
+
+
+def _too_late(result: Any, seconds: float) -> None:
+    """Says so in place of whatever giving up has led to."""
+    raise TimeoutError
 
 
 NO_TLS: Final = "that port does not speak TLS, or hung up; try ws:// or http://"
@@ -185,7 +193,8 @@ class RemoteGateway:
     async def _ask(self, method: str, path: str, body: Any) -> tuple[dict[str, str], bytes]:
         url = self._address.url("http", path)
         try:
-            response = await self._http.request(method, url, json=body)
+            asked = self._http.request(method, url, json=body)
+            response = await asked.addTimeout(ANSWER_S, self._reactor, _too_late)
             content: bytes = await response.content()
         except Exception as error:
             # Whatever keeps an answer from coming is told the same way: there is none.
