@@ -122,7 +122,7 @@ def nobody(address: Address, reason: BaseException) -> NoGateway:
     return NoGateway(f"no gateway answers at {address}{detail}; start one with: waav serve")
 
 
-def _too_late(result: Any, seconds: float) -> None:
+def _too_late(result: Any, seconds: float) -> Any:
     """Says so in place of whatever giving up has led to."""
     raise TimeoutError
 
