@@ -31,10 +31,10 @@ ASYNCIO = ("waav.net", "waav.links.grpc", "waav.telephony.room")
 VOCABULARY = ("cli", "gateway/routes", "graph/nodes", "providers")
 """Folders whose files are named in somebody else's words: commands, paths, kinds of nodes, vendors and their verbs."""
 
-SAME_KIND = {"__init__", "settings", "link", "worker", "build"}
+SAME_KIND = {"__init__", "settings", "link", "worker", "build", "states"}
 """Names that several rooms use for one kind of thing: a room's settings; what runs a dialogue over one kind of
 connection, and what all of those have in common; a worker's program and its service tree; what puts a room's
-things together."""
+things together; the states of a thing that has a life."""
 
 
 def room_of(module: str) -> str:

@@ -303,6 +303,9 @@ class StageTests(RigCase):
             self.assertEqual((rig.stage, rig.told[1:]), ("CLOSED", CLOSES))
         rig = self.rig("begin", "finish")
         self.assertEqual((rig.stage, rig.told), ("FINISHED", ["end of writing"]))
+        rig = self.rig("begin")
+        rig.connection.stopProducing()
+        self.assertEqual((rig.stage, rig.told[1:]), ("CLOSED", CLOSES))
 
     def test_a_producer_holds_up_the_end_of_writing(self) -> None:
         """One half of a connection is finished only when nobody produces for it any longer."""

@@ -70,8 +70,8 @@ class InboxTests(SynchronousTestCase):
             visitor.transport.producer.resumeProducing()
         self.assertEqual(call_of(visitor).told[1:], [("pause",), ("resume",)] * 3)
 
-    def test_a_fault_of_ours_in_audio(self) -> None:
-        """Audio that a fault of ours is in the way of is answered as such, and the next piece is heard."""
+    def test_a_fault_of_ours(self) -> None:
+        """What a fault of ours is in the way of is answered as such, and the next piece of audio is heard."""
         visitor = Desk().configured()
         call = call_of(visitor)
         call.raises = ZeroDivisionError()
@@ -79,6 +79,9 @@ class InboxTests(SynchronousTestCase):
             visitor.ask(b"\1\2"),
             {"type": "error", "message": caller.INTERNAL, "code": "internal_error"},
         )
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        wish = {"type": "update_config", "turn_detect": {"threshold": 0.5}}
+        self.assertEqual(visitor.ask(wish)["message"], caller.INTERNAL)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         call.raises = None
         visitor.send(b"\3\4")

@@ -1,5 +1,6 @@
 """A streaming vendor over a WebSocket, in memory and on a clock."""
 
+import json
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -33,6 +34,7 @@ class LinkCase(SynchronousTestCase):
         self.dialogues: list[Talk] = []
         self.kind = Talk
         self.format = PCM
+        self.random = 0.5
 
     def link(
         self, settings: LinkSettings | None = None, dial_s: float | None = None, **opening: Any
@@ -51,7 +53,7 @@ class LinkCase(SynchronousTestCase):
             self.sink,
             settings or LinkSettings(),
             dial_s=dial_s,
-            random=lambda: 0.5,
+            random=lambda: self.random,
             wall=lambda: 0.0,
         )
 
@@ -263,6 +265,69 @@ class TalkTests(LinkCase):
         self.assertEqual(self.vendor.server.audio, data)
         self.end(link)
 
+    def test_large_audio_is_cut_on_the_short_way_too(self) -> None:
+        """The same where audio goes straight to the vendor."""
+        link = self.opened(chunk_bytes=1000, takes_audio_as_it_is=True)
+        link.send_audio(bytes(2500))
+        link.send_audio(bytes(1000))
+        self.vendor.flush()
+        self.assertEqual([len(one) for one in self.vendor.server.heard], [1000, 1000, 500, 1000])
+        self.end(link)
+
+    def test_empty_audio_is_the_dialogues_to_judge(self) -> None:
+        """To some vendors an empty message is a goodbye."""
+
+        class Careful(Talk):
+            def send(self, command: wire.Command) -> list[wire.Outgoing]:
+                return [] if command == wire.Audio(b"") else super().send(command)
+
+        self.kind = Careful
+        link = self.opened(takes_audio_as_it_is=True)
+        link.send_audio(b"")
+        link.send_audio(b"\1\1")
+        self.vendor.flush()
+        self.assertEqual(self.vendor.server.heard, [b"\1\1"])
+        self.end(link)
+
+    def test_audio_in_a_vendors_own_clothes(self) -> None:
+        """Where a dialogue makes more of audio than its bytes, it always does."""
+
+        class Dresses(Talk):
+            def send(self, command: wire.Command) -> list[wire.Outgoing]:
+                if isinstance(command, wire.Audio):
+                    return [json.dumps({"type": "audio", "data": command.data.hex()})]
+                return super().send(command)
+
+        self.kind = Dresses
+        link = self.opened()
+        link.send_audio(b"\1\2")
+        self.vendor.flush()
+        self.assertEqual(self.vendor.server.heard, ['{"type": "audio", "data": "0102"}'])
+        self.end(link)
+
+    def test_two_things_in_one_message(self) -> None:
+        """A caller who hangs up over the first of them does not hear the second."""
+
+        class Twice(Talk):
+            def receive(self, incoming: wire.Incoming) -> list[wire.Event]:
+                return super().receive(incoming) * 2
+
+        self.kind = Twice
+        link = self.opened()
+        self.sink.on_event = lambda _: link.abort()
+        self.vendor.server.say(type="text", text="one")
+        self.vendor.flush()
+        self.assertEqual(self.sink.finals, ["one"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_uptime_stands_still_after_the_end(self) -> None:
+        """How long a vendor was there is told after a call too."""
+        link = self.opened()
+        self.vendor.advance(3)
+        self.end(link)
+        self.vendor.advance(3)
+        self.assertEqual(link.figures.uptime_s, 3.0)
+
     def test_junk_from_the_vendor_is_one_error_not_the_end(self) -> None:
         """A message of unknown shape is reported and the conversation goes on."""
         link = self.opened()
@@ -366,6 +431,27 @@ class AliveTests(LinkCase):
         self.assertEqual(self.vendor.server.types, ["keepalive"])
         self.end(link)
 
+    def test_no_keepalive_while_audio_takes_the_short_way(self) -> None:
+        """The same where audio goes straight to the vendor. (F-132)"""
+        link = self.opened(keepalive_s=4.0, takes_audio_as_it_is=True)
+        for _ in range(20):
+            link.send_audio(bytes(640))
+            self.vendor.advance(1.0)
+        self.assertEqual(self.vendor.server.types, [])
+        self.end(link)
+
+    def test_no_keepalive_out_of_turn(self) -> None:
+        """A vendor who takes no more just now, or was told goodbye, is not kept alive."""
+        link = self.opened(keepalive_s=4.0, finish_s=100.0)
+        self.vendor.client.pauseProducing()
+        self.vendor.advance(9)
+        self.vendor.client.resumeProducing()
+        closing = link.close()
+        self.vendor.advance(9)
+        self.assertEqual(self.vendor.server.types, ["finish"])
+        closing.cancel()
+        self.end(link)
+
     def test_one_timer_however_many_frames(self) -> None:
         """Frames do not make timers: 50 frames a second and call would be costly."""
         link = self.opened(keepalive_s=4.0)
@@ -396,8 +482,31 @@ class AliveTests(LinkCase):
         self.vendor.server.onPing = lambda payload: None
         self.vendor.advance(100)
         link.resume()
-        self.vendor.advance(19)
+        self.vendor.advance(39)
         self.assertEqual(self.sink.events, [])
+        self.vendor.advance(2)
+        self.assertEqual(len(self.sink.of(wire.Lost)), 1)
+
+    def test_no_ping_is_missed_where_we_never_read(self) -> None:
+        """Nor a pause that began before the vendor was ready."""
+        link = self.link()
+        link.pause()
+        opening = Deferred.fromCoroutine(link.open())
+        self.vendor.flush()
+        self.successResultOf(opening)
+        self.vendor.server.onPing = lambda payload: None
+        self.vendor.advance(100)
+        self.assertEqual(self.sink.events, [])
+        self.end(link)
+
+    def test_words_are_an_answer(self) -> None:
+        """A vendor who talks is there, whether he answers pings or not."""
+        link = self.opened()
+        self.vendor.server.onPing = lambda payload: None
+        for _ in range(20):
+            self.vendor.server.say(type="text", text="hello")
+            self.vendor.advance(5)
+        self.assertEqual(self.sink.of(wire.Lost), [])
         self.end(link)
 
 
@@ -498,6 +607,36 @@ class CloseTests(LinkCase):
         self.vendor.flush()
         self.successResultOf(closing)
         self.assertEqual(self.vendor.server.closed, (True, 1000))
+
+    def test_who_says_nothing_at_the_end_may_ignore_our_close_frame_as_well(self) -> None:
+        """Then a second is all he gets."""
+        self.kind = Mute
+        link = self.opened(finish_s=60.0)
+        self.vendor.server.onCloseFrame = lambda code, reason: None
+        closing = link.close()
+        self.vendor.advance(1.1, 0.1)
+        self.successResultOf(closing)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_finishing_is_not_hanging_up(self) -> None:
+        """A vendor who was only told that no more audio comes is heard to the end, goodbye or not."""
+        self.kind = Mute
+        link = self.opened()
+        link.send(wire.Finish())
+        self.vendor.server.say(type="text", text="last words")
+        self.vendor.flush()
+        self.assertEqual(self.sink.finals, ["last words"])
+        self.end(link)
+
+    def test_asking_again_takes_no_longer(self) -> None:
+        """The limit runs from the first time somebody hung up."""
+        link = self.opened(finish_s=2.0)
+        first = link.close()
+        self.vendor.advance(1.5, 0.1)
+        second = link.close()
+        self.vendor.advance(0.6, 0.1)
+        self.successResultOf(first)
+        self.successResultOf(second)
 
     def test_nothing_is_sent_after_finish(self) -> None:
         """Audio after the end is dropped, not sent to a vendor that has been told goodbye."""
@@ -611,7 +750,7 @@ class ResumeTests(LinkCase):
         """Many calls that lost the same vendor do not come back in the same instant."""
         for number, expected in ((0.0, 0.375), (1.0, 0.625)):
             link = self.resumed()
-            link._random = lambda number=number: number
+            self.random = number
             count = len(self.vendor.asked)
             self.vendor.break_off()
             self.clock.advance(expected - 0.01)
@@ -684,6 +823,20 @@ class ResumeTests(LinkCase):
         self.assertEqual(self.sink.finals, ["tail"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_a_cut_at_the_end_may_take_longer(self) -> None:
+        """Who is cut just before the last words were due is given the time of another dial."""
+        link = self.resumed(finish_s=0.8)
+        link.send(wire.Audio(noise(1.0)))
+        closing = link.close()
+        self.vendor.advance(0.6, 0.1)
+        self.vendor.break_off()
+        self.vendor.advance(0.6, 0.1)
+        self.vendor.server.say(type="text", text="tail", end_s=1.0)
+        self.vendor.server.sendClose(1000)
+        self.vendor.flush()
+        self.successResultOf(closing)
+        self.assertEqual(self.sink.finals, ["tail"])
+
     def test_a_cut_after_everything_was_heard_is_the_end(self) -> None:
         """When the last final covers all audio there is nothing to dial for."""
         link = self.resumed()
@@ -718,6 +871,143 @@ class ResumeTests(LinkCase):
         self.vendor.advance(0.6)
         self.assertEqual(self.vendor.server.types, ["flush"])
         self.end(link)
+
+    def crashed(self, link: WebSocketLink) -> None:
+        """The loss is final, said once, logged once; nothing is left open or running."""
+        lost = self.sink.of(wire.Lost)
+        self.assertEqual(
+            [str(one.error) for one in lost], ["acme could not be dialled again"], self.sink.events
+        )
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIs(self.sink.events[-1], lost[0])
+        self.vendor.advance(60)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        for server in self.vendor.servers:
+            self.assertIsNotNone(server.closed)
+        self.successResultOf(link.close())
+
+    def test_a_dialogue_that_cannot_be_made_again(self) -> None:
+        """A fault of ours while a vendor is dialled again ends the call, it does not leave it waiting."""
+        made = Talk.__init__
+
+        def stumble(talk: Talk, *args: Any) -> None:
+            if self.dialogues:
+                raise ZeroDivisionError
+            made(talk, *args)
+
+        self.patch(Talk, "__init__", stumble)
+        link = self.resumed()
+        closing = []
+        self.vendor.break_off()
+        closing.append(link.close())
+        self.vendor.advance(0.6)
+        self.successResultOf(closing[0])
+        self.assertEqual(len(self.vendor.servers), 1)
+        self.crashed(link)
+
+    def test_a_fault_in_saying_it_again(self) -> None:
+        """A fault of ours in what is said again hangs up at the vendor that had just been reached."""
+
+        class Stumbles(Talk):
+            def send(talk, command: wire.Command) -> list[wire.Outgoing]:
+                if len(self.dialogues) > 1:
+                    raise ZeroDivisionError
+                return super().send(command)
+
+        self.kind = Stumbles
+        link = self.resumed()
+        link.send(wire.Audio(noise(1.0)))
+        self.vendor.flush()
+        self.vendor.break_off()
+        self.vendor.advance(0.6)
+        self.assertEqual(len(self.vendor.servers), 2)
+        self.crashed(link)
+
+    def test_a_redial_that_is_never_ready(self) -> None:
+        """A vendor that comes back but is not ready in time is tried again, then given up as too slow."""
+        link = self.resumed(LinkSettings(dial_s=2.0, redials=2), says_ready=False)
+        silent = wire.Opening(self.dialogues[0].opening.url, says_ready=True, resumes=True)
+        real = link._new_dialogue
+
+        def slow() -> Talk:
+            dialogue = real()
+            dialogue.opening = silent
+            return dialogue
+
+        link._new_dialogue = slow
+        self.vendor.break_off()
+        self.vendor.advance(0.5 + 2.0 + 1.0, 0.1)
+        self.assertEqual(self.sink.of(wire.Lost), [])
+        self.vendor.advance(2.2, 0.1)
+        lost = self.sink.of(wire.Lost)
+        self.assertIsInstance(lost[0].error, errors.ProviderTimeout)
+        self.assertEqual(str(lost[0].error), "acme was not ready within 2 s")
+        self.assertEqual(len(self.vendor.servers), 3)
+        for server in self.vendor.servers:
+            self.assertIsNotNone(server.closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_redial_that_does_not_connect(self) -> None:
+        """A vendor whose host does not answer any more is tried again, then given up as too slow."""
+        link = self.resumed(LinkSettings(dial_s=2.0, redials=2))
+        self.vendor.is_unreachable = True
+        self.vendor.break_off()
+        self.vendor.advance(0.5 + 2.0 + 1.0 + 1.9, 0.1)
+        self.assertEqual((len(self.vendor.asked), self.sink.of(wire.Lost)), (3, []))
+        self.vendor.advance(0.3, 0.1)
+        self.assertIsInstance(self.sink.of(wire.Lost)[0].error, errors.ProviderTimeout)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        link.abort()
+
+    def test_a_vendor_who_comes_back_the_second_time(self) -> None:
+        """After a redial that took too long the next one goes on with the call."""
+        link = self.resumed(LinkSettings(dial_s=2.0))
+        link.send(wire.Audio(noise(1.0)))
+        self.vendor.flush()
+        self.vendor.is_unreachable = True
+        self.vendor.break_off()
+        self.vendor.advance(0.5 + 1.0, 0.1)
+        self.vendor.is_unreachable = False
+        self.vendor.advance(1.0 + 1.1, 0.1)
+        self.assertEqual(self.vendor.server.audio, noise(1.0))
+        self.assertEqual(self.sink.of(wire.Restored), [wire.Restored(1.0)])
+        self.end(link)
+
+    def test_hanging_up_while_waiting_to_redial(self) -> None:
+        """A call that ends between two dials leaves nothing behind, and nothing in the log."""
+        link = self.resumed()
+        self.vendor.break_off()
+        link.abort()
+        self.vendor.advance(60)
+        self.assertEqual((len(self.vendor.asked), self.sink.events), (1, []))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_fault_after_hanging_up(self) -> None:
+        """A fault of ours in the moment of the end is logged; the caller, who has gone, is told nothing."""
+        link = self.resumed()
+        self.vendor.break_off()
+
+        def stumble(event: wire.Event) -> None:
+            link.abort()
+            raise ZeroDivisionError
+
+        self.sink.on_event = stumble
+        self.vendor.advance(0.6)
+        self.assertEqual(self.sink.events, [wire.Restored(0.0)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIsNotNone(self.vendor.server.closed)
+
+    def test_hanging_up_when_it_goes_on(self) -> None:
+        """A call that ends over the news that it goes on says nothing more to the vendor."""
+        link = self.resumed()
+        link.send(wire.Audio(noise(1.0)))
+        self.vendor.flush()
+        self.vendor.break_off()
+        self.sink.on_event = lambda _: link.abort()
+        self.vendor.advance(0.6)
+        self.assertEqual(self.vendor.server.heard, [])
+        self.assertIsNotNone(self.vendor.server.closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_without_resume_a_cut_is_the_end(self) -> None:
         """Vendors whose streams cannot be continued are not dialled again."""

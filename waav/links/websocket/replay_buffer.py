@@ -16,6 +16,9 @@ class ReplayBuffer:
     Args:
         format: of the audio, raw.
         limit_s: most audio kept; beyond it the oldest is dropped and counted.
+
+    Attributes:
+        wants_final: a final was asked for, and none came since.
     """
 
     def __init__(self, format: AudioFormat, limit_s: float) -> None:
@@ -28,6 +31,7 @@ class ReplayBuffer:
         self._covered_s = 0.0
         self._repeated_from_s = -1.0
         self.dropped_bytes = 0
+        self.wants_final = False
 
     @property
     def dropped_s(self) -> float:
@@ -75,6 +79,8 @@ class ReplayBuffer:
         return event
 
     def _transcript(self, found: wire.Transcript, offset: float) -> wire.Transcript | None:
+        if found.is_final:
+            self.wants_final = False
         if offset:
             words = tuple(
                 replace(word, start_s=word.start_s + offset, end_s=word.end_s + offset)
