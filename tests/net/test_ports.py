@@ -16,12 +16,24 @@ from zope.interface.verify import verifyObject
 
 from tests.net.sockets import End, Ends, Loopless, SocketCase, turns
 from tests.waiting import until
-from waav.net.ports import tcp
+from waav.net.ports import RECEIVE_BUFFER, tcp
 from waav.net.reactor import native
 
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+class Deaf(End):
+    """Reads no further than so many bytes."""
+
+    enough = 8_000_000
+    heard = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard += len(data)
+        if self.heard > self.enough:
+            self.transport.pauseProducing()
 
 
 class ListenTests(SocketCase):
@@ -114,6 +126,28 @@ class ListenTests(SocketCase):
         for _ in range(2):
             port.resume_accepting()
         await until(lambda: len(factory.made) == 1)
+        self.ends += factory.made
+
+    async def test_a_caller_who_is_not_read(self) -> None:
+        """Little of what is sent too fast waits on the way: what comes behind it is soon reached."""
+        factory = Ends(Deaf)
+        port = await self.listen(factory)
+        caller = self.caller(port)
+        await until(lambda: len(factory.made) == 1)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        caller.settimeout(0)
+        sent, is_full = 0, 0
+        while is_full < 20:
+            try:
+                sent += caller.send(bytes(65_536))
+                is_full = 0
+            except BlockingIOError:
+                is_full += factory.made[0].heard > Deaf.enough
+                await turns(2)
+        waiting = sent - factory.made[0].heard
+        self.assertLess(waiting, 5 * RECEIVE_BUFFER)
+        self.assertGreater(waiting, RECEIVE_BUFFER // 2)
+        factory.made[0].transport.resumeProducing()
         self.ends += factory.made
 
     async def test_no_descriptors_left(self) -> None:

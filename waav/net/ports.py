@@ -24,6 +24,13 @@ ACCEPTS: Final = 100
 RETRY_S: Final = 0.2
 """How long accepting stops when the system has no descriptor or memory left. Callers wait in the backlog."""
 
+RECEIVE_BUFFER: Final = 65_536
+"""What the system holds of a caller who is not read, in bytes; it takes twice that, for its own records too.
+
+Left to itself it would hold minutes of audio of somebody who sends faster than real time: a ping behind that, or a
+change of mind, would wait as long. This is seconds, and enough for a megabyte a second over a tenth of one.
+"""
+
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -73,6 +80,8 @@ class Port:
         handle.setblocking(False)
         if handle.family != socket.AF_UNIX:
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Those that are accepted have it from here; later their window is agreed on already.
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
     def startListening(self) -> None:
         """Begin to accept; whoever made the port has done so already."""

@@ -265,6 +265,7 @@ class TalkTests(EngineCase):
         link.send(wire.Speak("count 20"))
         await gatherResults([link.close(), link.close()])
         self.assertEqual(len(self.sink.events), 20)
+        self.assertEqual(self.sink.of(wire.Failed), [])
         self.assertEqual(self.model.told[-1], '{"type": "finish"}')
         await until(lambda: self.model.closed == 1)
         self.assertNotIn(threading.get_ident(), self.model.threads)
@@ -273,11 +274,14 @@ class TalkTests(EngineCase):
         self.assertEqual(len(self.model.told), 2)
 
     async def test_close_does_not_wait_for_ever(self) -> None:
-        """A model that hangs does not keep a caller who left."""
+        """A model that hangs, or is far behind, does not keep a caller who left; what it never heard is said to be lost."""
         link = await self.link(kind=Mute, finish_s=0.1)
         link.send(wire.Audio(b"\0\0"))
         await until(self.model.entered.is_set)
+        link.send(wire.Audio(b"\1\1"))
         await link.close()
+        (failed,) = self.sink.of(wire.Failed)
+        self.assertIn("acme was behind", str(failed.error))
         self.assertEqual(self.model.closed, 0)
         self.model.gate.set()
         await until(lambda: self.model.closed == 1)

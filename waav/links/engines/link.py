@@ -124,10 +124,20 @@ class EngineLink:
         if self._goodbye.is_asked:
             return self._goodbye.wait()
         waiting = self._goodbye.wait()
-        self._goodbye.limit(self._dialogue.opening.finish_s, self.abort)
+        self._goodbye.limit(self._dialogue.opening.finish_s, self._overdue)
         self.send(wire.Finish())
         self._work_on()
         return waiting
+
+    def _overdue(self) -> None:
+        """Nobody waits longer. What the model has not come to is said to be lost: it may have been words."""
+        finish_s = self._dialogue.opening.finish_s
+        unheard = errors.ProviderError(
+            self._provider,
+            f"{self._provider} was behind: the end of what it was told was given up after {finish_s:g} s",
+        )
+        self._sink.event(wire.Failed(unheard))
+        self.abort()
 
     def abort(self) -> None:
         """See ``Link.abort``. A worker that is busy for us stops at its next piece."""
