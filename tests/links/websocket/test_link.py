@@ -585,6 +585,7 @@ class CloseTests(LinkCase):
         self.successResultOf(closing)
         self.successResultOf(again)
         self.assertEqual(self.vendor.server.closed, (True, 1000))
+        self.assertEqual(self.sink.of(wire.Failed), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_vendor_that_ignores_the_close_frame(self) -> None:
@@ -859,6 +860,10 @@ class ResumeTests(LinkCase):
         closing = link.close()
         self.vendor.advance(3.5)
         self.successResultOf(closing)
+        self.assertEqual(
+            [str(one.error) for one in self.sink.of(wire.Failed)],
+            ["acme was behind: the last 1.0 s of audio were given up"],
+        )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_flush_without_an_answer_is_asked_again(self) -> None:

@@ -150,7 +150,7 @@ class WebSocketLink:
         waiting = self._goodbye.wait()
         self.send(wire.Finish())
         if not self._state.is_ended:
-            self._goodbye.limit(self._opening.finish_s, self._hang_up)
+            self._goodbye.limit(self._opening.finish_s, self._overdue)
         return waiting
 
     def abort(self) -> None:
@@ -364,7 +364,7 @@ class WebSocketLink:
         self._redials.lost(self._clock.seconds())
         if self._goodbye.is_limited:
             limit_s = self._settings.dial_s + self._opening.finish_s
-            self._goodbye.limit(limit_s, self._hang_up)
+            self._goodbye.limit(limit_s, self._overdue)
         redialling = Deferred.fromCoroutine(self._redial(error))
         redialling.addErrback(self._redial_failed)
 
@@ -438,6 +438,20 @@ class WebSocketLink:
         )
 
     # Ending.
+
+    def _overdue(self) -> None:
+        """Nobody waits longer. What the vendor was never told is said to be lost: it may have been words."""
+        size = self._backlog.audio_bytes
+        if self._replay is not None and not self._state.is_up:
+            size += self._replay.kept_bytes
+        if size:
+            lasts_s = self._dialogue.format.duration_s(size)
+            what = "audio" if lasts_s is None else f"{lasts_s:.1f} s of audio"
+            unheard = errors.ProviderError(
+                self.provider, f"{self.provider} was behind: the last {what} were given up"
+            )
+            self._sink.event(wire.Failed(unheard))
+        self._hang_up()
 
     def _hang_up(self) -> None:
         """Close politely; the rest of the vendor's words are not wanted any more."""
