@@ -40,6 +40,8 @@ class KeyTests(SynchronousTestCase):
             self.key(fingerprint="g"),
             self.key(method="PUT"),
             self.key(body=b'{"text":"hello "}'),
+            self.key(body=b'{"text":"hallo"}'),
+            self.key(body=b'{"text":"Hello"}'),
             self.key(body=b""),
             self.key(url=url.replace("https", "http")),
             self.key(url=url.replace("vendor", "vendors")),

@@ -132,6 +132,14 @@ class WavReaderTests(SynchronousTestCase):
         reader.restart()
         self.assertEqual(reader.feed(b"no header this time"), b"no header this time")
 
+    def test_unknown_sizes(self) -> None:
+        """Streams whose writers did not know the size, and said 0 or a very large one, are heard to their end."""
+        sound = bytes(range(256)) * 2
+        for size in (0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF):
+            head = riff((b"fmt ", ABOUT)) + b"data" + struct.pack("<I", size)
+            for piece in (1, 7, 1000):
+                self.assertEqual(self.read(head + sound, piece)[0], sound, hex(size))
+
     def test_unknown_kinds(self) -> None:
         """What we cannot play is refused instead of played as noise."""
         mp3 = struct.pack("<HHIIHH", 0x55, 1, 16000, 32000, 2, 16)

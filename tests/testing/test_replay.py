@@ -629,7 +629,15 @@ class OpenAIRuleTests(ServerCase):
                 Authorization="Bearer k",
             )
             self.assertEqual(code, status, change)
-        body = json.dumps({"model": "tts-1", "voice": "alloy", "input": "Hello"}).encode()
+        whole = {"model": "tts-1", "voice": "alloy", "input": "Hello"}
+        for missing in whole:
+            rest = {name: value for name, value in whole.items() if name != missing}
+            code, _, _ = await self.ask(
+                server, "POST", "/v1/audio/speech", json.dumps(rest).encode(),
+                Authorization="Bearer k",
+            )  # fmt: skip
+            self.assertEqual(code, 400, missing)
+        body = json.dumps(whole).encode()
         for kind in ("text/plain", "application/octet-stream", ""):
             code, answer, _ = await self.ask(
                 server, "POST", "/v1/audio/speech", body,

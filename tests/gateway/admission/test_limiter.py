@@ -36,6 +36,14 @@ class LimiterTests(SynchronousTestCase):
             self.clock.advance(0.001)
         self.assertIn(passed, range(609, 612))
 
+    def test_waiting_saves_nothing_up(self) -> None:
+        """Who was quiet for an hour may ask the burst at once, as at the beginning, and not an hour's worth (S-CFG-37)."""
+        limiter = Limiter(self.clock, 60, 10)
+        for wait_s in (0, 3600):
+            self.clock.advance(wait_s)
+            self.assertEqual([limiter.take("a") for _ in range(10)], [0.0] * 10)
+            self.assertGreater(limiter.take("a"), 0.0)
+
     def test_the_wait_is_right(self) -> None:
         """Who waits as long as told gets in; a little earlier not."""
         limiter = Limiter(self.clock, 0.5, 1)

@@ -30,7 +30,7 @@ from waav.links.http.link import Job
 from waav.links.http.parser import AnswerParser
 from waav.links.http.web import Web
 from waav.links.refusals import said_in
-from waav.links.retry import retry_after_s
+from waav.links.retry import retry_after_s, wait_s
 from waav.links.settings import LinkSettings
 from waav.speech import wire
 
@@ -838,6 +838,14 @@ class RetryAfterTests(SynchronousTestCase):
             ("inf", None),
         ):
             self.assertEqual(retry_after_s(text, now), seconds, text)
+
+    def test_patience(self) -> None:
+        """A vendor may have us wait 5 s; what takes him longer is told to the caller instead. (F-180, S-TTS-51)"""
+        for asked_s, waited_s in ((0.0, 0.0), (5.0, 5.0), (5.1, None), (59.0, None)):
+            busy = errors.ProviderBusy("acme", "busy", retry_after_s=asked_s)
+            self.assertEqual(wait_s(busy, 0, 0.2, 3.2, lambda: 1.0), waited_s)
+        refused = errors.ProviderRefused("acme", "no", retry_after_s=1.0)
+        self.assertIsNone(wait_s(refused, 0, 0.2, 3.2, lambda: 1.0))
 
     @given(st.text())
     def test_junk(self, text: str) -> None:
