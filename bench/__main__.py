@@ -20,6 +20,7 @@ COMMANDS = {
     "manners": "callers with bad manners, and what is left of the gateway",
     "local": "the embedded voice: first audio, clear, calls opened and closed",
     "wer": "word error rate of the embedded recogniser",
+    "mutations": "small faults put into the code: whether the tests notice",
     "conformance": "the Autobahn test suite: as server, as gateway and as client",
     "growth": "CPU and memory at growing numbers of calls, as a picture",
     "report": "everything that docs/performance.md shows, and the page itself",
