@@ -515,6 +515,7 @@ class PreloadTests(SynchronousTestCase):
             **settings,
         )
         self.states = world.optional_models
+        self.unready = world.unready_models
         service = Models(workers, world, SpeechDefaults())  # type: ignore[arg-type]
         service.startService()
         self.successResultOf(service.stopService())
@@ -548,9 +549,11 @@ class PreloadTests(SynchronousTestCase):
     def test_timer_mode_says_why(self) -> None:
         """Log and status say that timers end the turns, and why; a status that anybody may read names no path. (TURN-02)"""
         self.preloaded(Workers())
+        self.assertEqual(self.unready, {})
         self.assertEqual(self.states["turn_detection"], "off: timers end the turns")
         on = TurnSettings(enabled=True)
         self.preloaded(Workers(is_slow=True), turn=on)
+        self.assertEqual(self.unready["smart-turn"], "loading")
         self.assertEqual(self.states["turn_detection"], "loading: until then timers end the turns")
         self.preloaded(Workers(), turn=on)
         self.assertEqual(self.states["turn_detection"], "ready")
@@ -561,6 +564,8 @@ class PreloadTests(SynchronousTestCase):
             "missing: timers end the turns; waav init fetches the model",
         )
         log = self.preloaded(Workers(ConfigError("not an ONNX model")), turn=on)
+        self.assertEqual(self.unready["moonshine-tiny-en"], "broken")
+        self.assertNotIn("smart-turn", self.unready)
         self.assertIn("not an ONNX model; timers end the turns", log)
         self.assertIn("broken: timers end the turns", self.states["turn_detection"])
 

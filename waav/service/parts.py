@@ -312,6 +312,7 @@ class Models(Service):
         for name, without in WITHOUT.items():
             self._world.optional_models[name] = f"off: {without}"
         for local, section in self.wanted():
+            self._world.unready_models[local.model] = "loading"
             self._tasks.start(self._load(local, section), "loading a model")
 
     def wanted(self) -> Iterator[tuple[Local, str | None]]:
@@ -354,6 +355,7 @@ class Models(Service):
                 error=error.message,
                 without=without,
             )
+            self._settled(local, section, "missing")
             self._note(section, f"missing: {without}; waav init fetches the model")
         except WaavError as error:
             self._log.error(
@@ -362,13 +364,22 @@ class Models(Service):
                 error=error.message,
                 without=without,
             )
+            self._settled(local, section, "broken")
             self._note(section, f"broken: {without}; the log says why")
         else:
             took_s = self._world.clock.seconds() - began_s
             self._log.info(
                 "model {model} loaded in {seconds:.1f} s", model=local.model, seconds=took_s
             )
+            self._settled(local, section, "ready")
             self._note(section, "ready")
+
+    def _settled(self, local: Local, section: str | None, state: str) -> None:
+        """Loading has ended. Calls do without an optional model; without one of a default provider they fail."""
+        if section is None and state != "ready":
+            self._world.unready_models[local.model] = state
+        else:
+            del self._world.unready_models[local.model]
 
     def _note(self, section: str | None, state: str) -> None:
         if section is not None:

@@ -31,5 +31,7 @@ class World:
     noise: NoiseSettings = NoiseSettings()
     models_path: str | None = None
     ledger: Ledger = Ledger()
+    unready_models: dict[str, str] = field(default_factory=dict)
+    """Models that calls want and that are not there yet, by name: ``loading``, ``missing`` or ``broken``."""
     optional_models: dict[str, str] = field(default_factory=dict)
     """What became of the optional models, by their section of the configuration; no paths: anybody may read it."""

@@ -1,7 +1,9 @@
 """The routes as a whole: the manual names those that exist, and no others."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -35,3 +37,23 @@ class RouteTests(SynchronousTestCase):
                 method, path = route.split()
                 answer = Gateway().client().request(method, prefix + path)
                 self.assertNotIn(answer.status, (401, 403, 404, 405), route)
+
+
+class ReadyTests(SynchronousTestCase):
+    """``GET /ready``."""
+
+    def asked(self, gateway: Gateway) -> tuple[int, Any]:
+        answer = gateway.client().request("GET", "/ready")
+        return answer.status, json.loads(answer.body)
+
+    def test_it_waits_for_the_models(self) -> None:
+        """A load balancer sends calls when they need not wait, and no more when the gateway stops; it is up all the while."""
+        gateway = Gateway()
+        gateway.world.unready_models["moonshine"] = "loading"
+        loading = {"status": "loading", "models": {"moonshine": "loading"}}
+        self.assertEqual(self.asked(gateway), (503, loading))
+        self.assertEqual(gateway.client().request("GET", "/").status, 200)
+        gateway.world.unready_models.clear()
+        self.assertEqual(self.asked(gateway), (200, {"status": "ready"}))
+        self.successResultOf(gateway.calls.stop(0.0))
+        self.assertEqual(self.asked(gateway), (503, {"status": "stopping"}))

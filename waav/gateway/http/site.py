@@ -75,7 +75,7 @@ class GatewaySite(Site):
         self.limiter: RateLimit = limiter or Limiter(
             reactor, security.rate_limit_requests_per_second, security.rate_limit_burst_size
         )
-        self.unlimited = {b"/", b"/api", b"/api/"}
+        self.unlimited = {b"/", b"/api", b"/api/", b"/ready", b"/api/ready"}
         self.max_body_bytes = security.max_body_bytes
         self.figures = ConnectionFigures()
         self._children = children

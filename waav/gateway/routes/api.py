@@ -64,6 +64,18 @@ class Api:
         """The process is up."""
         return json_answer(request, 200, {"status": "OK", "version": __version__})
 
+    @app.route("/ready", methods=["GET"])
+    def ready(self, request: GatewayRequest) -> bytes:
+        """Whether a call that comes now need not wait: 503 while models load, and while the gateway stops."""
+        models = self._world.unready_models
+        if not self._calls.is_open:
+            answer: dict[str, Any] = {"status": "stopping"}
+        elif models:
+            answer = {"status": "loading", "models": models}
+        else:
+            return json_answer(request, 200, {"status": "ready"})
+        return json_answer(request, 503, answer)
+
     @app.route("/voices", methods=["GET"])
     async def voices(self, request: GatewayRequest) -> bytes:
         """Voices by provider. A provider that has none to show, or does not exist, is left out; ``verbose=true`` says why."""
