@@ -40,6 +40,12 @@ EXCLUDED: Final = {
 """What has a tox environment of its own, and why."""
 
 LONG_S: Final[Mapping[str, float]] = {
+    "tests.browser.test_console": 130,
+    "tests.browser.test_looks": 70,
+    "tests.browser.test_modules": 10,
+    "tests.browser.test_settings": 90,
+    "tests.browser.test_sound": 130,
+    "tests.browser.test_trouble": 110,
     "tests.cli.test_commands": 14,
     "tests.links.engines.test_beside_calls": 20,
     "tests.links.engines.test_process": 16,

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,11 +18,22 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from tests.waiting import LIMIT_S, Patience, waited_s
+
+LOOKS = 30
+"""So many before it is asked whether that was long enough."""
+
 
 class _Running(ProcessProtocol):
     def __init__(self) -> None:
         self.output = b""
         self.ended: Deferred[None] = Deferred()
+
+    @property
+    def said(self) -> str:
+        """What it complained of, but for the desktop that is not there."""
+        lines = self.output.decode(errors="replace").splitlines()
+        return "\n".join([line for line in lines if "dbus" not in line][-20:])
 
     def errReceived(self, data: bytes) -> None:
         self.output += data
@@ -48,7 +60,7 @@ class _DevTools(WebSocketClientProtocol):
                 waiting.errback(RuntimeError(message["error"]["message"]))
             else:
                 waiting.callback(message["result"])
-        elif message["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
+        elif message["method"] == "Runtime.exceptionThrown" or _is_complaint(message):
             self.logged.append(json.dumps(message["params"]))
 
     def call(self, method: str, **params: Any) -> Deferred[Any]:
@@ -58,10 +70,22 @@ class _DevTools(WebSocketClientProtocol):
         return self.answers[number]
 
 
-class Chromium:
-    """One browser with one page; its microphone plays a sound file once."""
+def _is_complaint(message: dict[str, Any]) -> bool:
+    """Whether the browser says that something is wrong, not merely that it could be done another way."""
+    if message["method"] != "Log.entryAdded":
+        return False
+    return message["params"]["entry"]["level"] in ("warning", "error")
 
-    def __init__(self, reactor: Any, microphone: Path) -> None:
+
+class Chromium:
+    """One browser with one page; its microphone plays a sound file once.
+
+    Args:
+        microphone: a WAV file; None: silence and beeps of the browser's own.
+        options: further switches of the command line.
+    """
+
+    def __init__(self, reactor: Any, microphone: Path | None = None, *options: str) -> None:
         self.reactor = reactor
         self.profile = Path(tempfile.mkdtemp(prefix="waav-chromium-"))
         self.process = _Running()
@@ -73,15 +97,18 @@ class Chromium:
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
             "--remote-debugging-port=0", f"--user-data-dir={self.profile}", "--window-size=1100,1400",
             "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-            f"--use-file-for-fake-audio-capture={microphone}%noloop", "about:blank",
+            *options,
         ]  # fmt: skip
+        if microphone is not None:
+            arguments.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+        arguments.append("about:blank")
         self.transport = reactor.spawnProcess(self.process, found, arguments, env=None)
         self.page: Any = None
 
     async def open(self, url: str) -> None:
         """Go to ``url`` and wait until the page has loaded."""
         port_file = self.profile / "DevToolsActivePort"
-        await self._until(port_file.exists, "chromium to start", 60)
+        await self._until(port_file.exists, "chromium to start")
         port = int(port_file.read_text().split()[0])
         pages: list[dict[str, str]] = []
 
@@ -90,7 +117,7 @@ class Chromium:
             pages[:] = [page for page in await treq.json_content(answer) if page["type"] == "page"]
             return bool(pages)
 
-        await self._until(list_pages, "a page", 30)
+        await self._until(list_pages, "a page")
         factory = WebSocketClientFactory(pages[0]["webSocketDebuggerUrl"])
         factory.protocol = _DevTools
         factory.opened = Deferred()
@@ -99,7 +126,7 @@ class Chromium:
         for domain in ("Runtime", "Page", "Log"):
             await self.page.call(f"{domain}.enable")
         await self.page.call("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete'", 20)
+        await self.until("document.readyState === 'complete'")
 
     async def run(self, script: str) -> Any:
         """The value of a JavaScript expression; promises are awaited, clicks count as the user's."""
@@ -114,13 +141,13 @@ class Chromium:
             raise AssertionError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    async def until(self, script: str, timeout_s: float) -> None:
+    async def until(self, script: str) -> None:
         """Wait until a JavaScript expression is true."""
 
         async def is_true() -> bool:
             return bool(await self.run(f"Boolean({script})"))
 
-        await self._until(is_true, script, timeout_s)
+        await self._until(is_true, script)
 
     async def press(self, key: str, code: int) -> None:
         """One key press as the operating system would deliver it."""
@@ -161,14 +188,14 @@ class Chromium:
         await self.process.ended
         shutil.rmtree(self.profile, ignore_errors=True)
 
-    async def _until(self, condition: Any, what: str, timeout_s: float) -> None:
-        ends_at = self.reactor.seconds() + timeout_s
-        while True:
+    async def _until(self, condition: Any, what: str) -> None:
+        patience = Patience(LIMIT_S, self.reactor.seconds(), waited_s=waited_s(os.getpgrp()))
+        for look in itertools.count(1):
             result = condition()
             if await result if hasattr(result, "__await__") else result:
                 return
-            if self.reactor.seconds() > ends_at:
-                raise AssertionError(
-                    f"waited {timeout_s} s for {what}; chromium said {self.process.output[-2000:]!r}"
-                )
+            if look % LOOKS == 0 and patience.is_over(
+                self.reactor.seconds(), 0, waited_s(os.getpgrp())
+            ):
+                raise AssertionError(f"waited for {what}; chromium said {self.process.said}")
             await task.deferLater(self.reactor, 0.1)

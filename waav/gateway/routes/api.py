@@ -96,8 +96,8 @@ class Api:
         """Who can recognise and speak, who has a key here, whom this gateway prefers, which models it has."""
         registry = self._world.registry
         answer = {
-            "stt": [self._about(one) for one in registry.listening()],
-            "tts": [self._about(one) for one in registry.speaking()],
+            "stt": [self._about(one, "listen") for one in registry.listening()],
+            "tts": [self._about(one, "speak") for one in registry.speaking()],
             "defaults": {"stt": self._defaults.stt_provider, "tts": self._defaults.tts_provider},
             "models": self._world.optional_models,
         }
@@ -145,7 +145,7 @@ class Api:
             return None
         return error_answer(request, 500, "Internal server error")
 
-    def _about(self, provider: Provider) -> dict[str, Any]:
+    def _about(self, provider: Provider, verb: str) -> dict[str, Any]:
         try:
             self._world.account(provider, None)
         except MissingCredentials:
@@ -157,6 +157,7 @@ class Api:
             "title": provider.title or provider.name,
             "aliases": list(provider.aliases),
             "configured": is_configured,
+            "model": provider.models.get(verb, ""),
         }
 
     def _asked_for(self, names: str) -> tuple[tuple[Provider, ...], dict[str, str]]:

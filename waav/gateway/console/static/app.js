@@ -1,295 +1,251 @@
-// The console: one call to this gateway over /ws, as any client would make it. No build step, no other host.
-import { Latency } from "./latency.js";
-import { Inspector } from "./inspector.js";
-import { Sound } from "./sound.js";
+// The console: a person's call to this gateway. No build step, no other host.
+import { loudness } from "./audio/level.js";
+import { Sound } from "./audio/sound.js";
+import { canListen } from "./audio/sources.js";
+import { Call } from "./call/call.js";
+import { configMessage, ON_THE_WIRE } from "./call/choices.js";
+import { EventLog } from "./call/event-log.js";
+import { Gateway } from "./call/gateway.js";
+import { recall, remember } from "./call/memory.js";
+import * as problems from "./call/problems.js";
+import { Talk } from "./talk.js";
+import { CallBar } from "./view/call-bar.js";
+import { Conversation } from "./view/conversation.js";
+import { byId, save } from "./view/dom.js";
+import { EventList } from "./view/event-list.js";
+import { describe, privacy } from "./view/gateway-view.js";
+import { LatencyView } from "./view/latency-view.js";
+import { Meter } from "./view/meter.js";
+import { Notices } from "./view/notices.js";
+import { Settings } from "./view/settings.js";
+import { paint } from "./view/theme.js";
 
-const $ = (id) => document.getElementById(id);
-const LOUD = 0.012; // RMS from which a block counts as speech, for the latency picture only
-const SPEAK_RATE = 24000;
+const choices = recall(localStorage);
+const gateway = new Gateway(new URL("..", import.meta.url));
+const events = new EventList(new EventLog());
+const conversation = new Conversation(byId("conversation"));
+const latency = new LatencyView();
+const notices = new Notices((action) => ACTIONS[action]());
+const settings = new Settings(choices, gateway, changed);
+const sound = new Sound(sounded);
+const call = new Call(happened);
+const talk = new Talk({ call, sound, choices, conversation, latency, voiceName: () => settings.voiceName });
+const bar = new CallBar({ call, sound, choices, talk, start, listen });
+const meters = { you: new Meter(byId("you-meter")), gateway: new Meter(byId("gateway-meter")) };
+const ACTIONS = { again: () => start({ withMicrophone: wantsMicrophone }), settings: () => settings.open() };
 
-const inspector = new Inspector($("events"), $("counts"), $("pause"), $("hide-audio"));
-const latency = new Latency($("turns"));
-const sound = new Sound({ heard, started: (turn, at) => latency.played(turn, at), played });
+let loaded = null; // the promise of what the gateway offers
+let opening = null; // the promise of a call that is being set up
+let beginning = null; // the promise of a microphone that is being opened
+let wantsMicrophone = false; // whoever calls again
 
-let socket = null;
-let ready = null; // promise of the current call being configured
-let source = null; // "microphone", "file" or null
-let speakTurn = 0;
-let muted = false; // after an interruption: drop what was already on its way
-let speaking = false;
-let playedMs = 0;
+// Calls.
 
-function show(state, text) {
-  $("state").dataset.state = state;
-  $("state").textContent = text;
-}
-
-function problem(text) {
-  $("problem").hidden = !text;
-  $("problem").textContent = text || "";
-}
-
-function send(message) {
-  if (socket?.readyState !== WebSocket.OPEN) return;
-  socket.send(JSON.stringify(message));
-  inspector.add("up", message);
-}
-
-function config() {
-  const [provider, voice] = JSON.parse($("voice").value || '["local",""]');
-  const recogniser = $("stt").value || "local";
-  const key = $("key").value;
-  const listen = {
-    provider: recogniser, language: "en-US", sample_rate: sound.rate, channels: 1,
-    punctuation: true, encoding: "linear16",
-  };
-  const speak = { provider, audio_format: "linear16", sample_rate: SPEAK_RATE };
-  if (voice) speak.voice_id = voice;
-  if (key && recogniser !== "local") listen.api_key = key;
-  if (key && provider !== "local") speak.api_key = key;
-  return { type: "config", audio: true, stt_config: listen, tts_config: speak };
-}
-
-function masked(message) {
-  const copy = structuredClone(message);
-  for (const part of [copy.stt_config, copy.tts_config]) if (part?.api_key) part.api_key = "***";
-  return copy;
-}
-
-async function call() {
-  await sound.open();
-  if (ready) return ready;
-  ready = new Promise((resolve, reject) => {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    socket = new WebSocket(`${scheme}//${location.host}/ws`);
-    socket.binaryType = "arraybuffer";
-    let isReady = false;
-    show("busy", "connecting");
-    socket.onopen = () => {
-      const message = config();
-      socket.send(JSON.stringify(message));
-      inspector.add("up", masked(message));
-      show("busy", "preparing");
-    };
-    socket.onmessage = ({ data }) => {
-      if (data instanceof ArrayBuffer) return audio(data);
-      const message = JSON.parse(data);
-      inspector.add(message.type === "error" ? "bad" : "down", message);
-      if (message.type === "ready") {
-        isReady = true;
-        show("ready", "connected");
-        $("hangup").disabled = false;
-        $("interrupt").disabled = false;
-        resolve();
-      } else if (message.type === "error" && !isReady) {
-        reject(new Error(message.message));
-        socket.close(1000);
-      }
-      receive(message);
-    };
-    socket.onclose = ({ code, reason }) => {
-      inspector.add("down", { type: "closed", code, reason });
-      const wasOurs = code === 1000 || code === 1005;
-      show(wasOurs ? "idle" : "error", wasOurs ? "not connected" : `connection closed (${code})`);
-      reject(new Error(`The connection was closed (${code}${reason ? `, ${reason}` : ""}).`));
-      ended();
-    };
+// Be in a call; with the microphone too, where the page may have one.
+async function start({ withMicrophone = false } = {}) {
+  await guarded(async () => {
+    notices.show(null);
+    if (!call.isOpen) wantsMicrophone = withMicrophone;
+    if (!(await loaded)) loaded = begin();
+    if (!(await loaded)) return;
+    await opened();
+    if (!call.isOpen) opening = call.open(gateway.callUrl, configMessage(choices, settings.keys));
+    await opening;
+    if (withMicrophone && canListen() && !sound.hasMicrophone) await listen();
   });
-  ready.catch((error) => problem(error.message));
-  return ready;
+  return call.state === "ready";
 }
 
-function ended() {
-  socket = null;
-  ready = null;
-  speaking = false;
-  stopSource();
-  sound.clear();
-  $("hangup").disabled = true;
-  $("interrupt").disabled = true;
-  $("partial").textContent = "";
-}
-
-function receive(message) {
-  switch (message.type) {
-    case "stt_result":
-      transcript(message);
-      break;
-    case "tts_playback_complete":
-      speaking = false;
-      break;
-    case "error":
-      problem(message.message);
-      break;
-    default:
+// Sound needs files of the gateway, the first time.
+async function opened() {
+  try {
+    await sound.open();
+  } catch (error) {
+    if ((await gateway.version()) !== null) throw error;
+    throw new Gone();
   }
 }
 
-function line(text, kind, tag) {
-  const row = document.createElement("p");
-  row.className = kind;
-  row.textContent = text;
-  if (tag) {
-    const mark = document.createElement("span");
-    mark.className = "tag";
-    mark.textContent = ` ${tag}`;
-    row.append(mark);
+function listen() {
+  beginning ??= openMicrophone().finally(() => {
+    beginning = null;
+  });
+  return beginning;
+}
+
+async function openMicrophone() {
+  try {
+    sound.isMuted = choices.pushToTalk;
+    await sound.startMicrophone({ deviceId: choices.microphone, echoCancellation: choices.echoCancellation });
+    if (!call.isOpen) sound.stopMicrophone(); // hung up while the browser asked the person
+    settings.offerDevices(); // they have names now
+  } catch (error) {
+    notices.show(problems.ofMicrophone(error));
   }
-  $("transcript").append(row);
-  $("transcript").scrollTop = $("transcript").scrollHeight;
-}
-
-let pending = ""; // finals of the turn so far, to tell a forced repeat from new text
-
-function transcript(result) {
-  const text = result.transcript.trim();
-  if (!result.is_final) {
-    $("partial").textContent = text;
-    if (text && speaking && $("bargein").checked) interrupt();
-    return;
-  }
-  $("partial").textContent = "";
-  if (text && !result.forced) {
-    line(text, "heard", result.is_speech_final ? "" : "…");
-    pending = pending ? `${pending} ${text}` : text;
-  }
-  if (!result.is_speech_final) return;
-  const said = result.forced && text ? text : pending;
-  pending = "";
-  if (!said) return;
-  const turn = latency.final(said, sound.quietSince, performance.now());
-  if ($("echo").checked) speak(said, turn);
-}
-
-function heard(pcm, rms) {
-  if (socket?.readyState === WebSocket.OPEN && source) {
-    socket.send(pcm);
-    inspector.audioUp(pcm.byteLength);
-  }
-  if (rms >= LOUD) sound.quietSince = performance.now();
-  $("level").style.width = `${Math.min(100, Math.round(rms * 400))}%`;
-}
-
-function audio(data) {
-  inspector.audioDown(data.byteLength);
-  if (muted) return;
-  latency.firstByte(speakTurn, performance.now());
-  sound.play(data, SPEAK_RATE, speakTurn);
-}
-
-function played(ms) {
-  playedMs += ms;
-  document.documentElement.dataset.playedMs = String(Math.round(playedMs));
-}
-
-async function speak(text, turn) {
-  await call();
-  speakTurn = turn ?? latency.typed(text);
-  latency.asked(speakTurn, performance.now());
-  muted = false;
-  speaking = true;
-  line(text, "said");
-  send({ type: "speak", text, flush: true, allow_interruption: true });
-}
-
-function interrupt() {
-  muted = true;
-  speaking = false;
-  sound.clear();
-  send({ type: "interrupt" });
-}
-
-function stopSource() {
-  source = null;
-  sound.silence();
-  $("talk").setAttribute("aria-pressed", "false");
-  $("talk").textContent = "Start microphone";
-  $("level").style.width = "0";
+  bar.render();
 }
 
 async function guarded(work) {
   try {
-    problem("");
     await work();
   } catch (error) {
-    problem(error.message || String(error));
+    if (error.type === "error") refused(error);
+    else if (error instanceof Gone) gone();
+    else if (error instanceof Error) problem(problems.ofError(error));
+    // What else there is, a connection that ended, is told by the event.
   }
 }
 
-$("talk").addEventListener("click", () => guarded(async () => {
-  if (source === "microphone") {
-    stopSource();
-    return;
+// The gateway does not answer.
+class Gone extends Error {}
+
+function gone() {
+  const end = { code: 1006, reason: "", wasReady: false, wasOurs: false };
+  problem(problems.ofClose(end, { answers: false, isOnline: navigator.onLine }));
+}
+
+function problem(told) {
+  if (told) notices.show(told);
+}
+
+function refused(message) {
+  problem(problems.ofMessage(message, { stt: settings.vendor("stt"), tts: settings.vendor("tts") }));
+}
+
+async function closed(end) {
+  if (end.wasReady) wantsMicrophone = sound.hasMicrophone;
+  sound.silence();
+  talk.over();
+  bar.render();
+  if (end.wasOurs) return;
+  const answers = (await gateway.version()) !== null;
+  problem(problems.ofClose(end, { answers, isOnline: navigator.onLine }));
+}
+
+// What the call tells, and what the sound does.
+
+function happened(event) {
+  if ("state" in event) bar.render();
+  if ("sent" in event) events.message("up", event.sent);
+  if ("received" in event) events.message("down", event.received);
+  if ("ready" in event) notices.tell("warning", (event.ready.warnings ?? []).map(problems.ofWarning));
+  if ("heard" in event) talk.heard(event.heard);
+  if ("spoken" in event) talk.complete(event.spoken);
+  if ("problem" in event) refused(event.problem);
+  if ("closed" in event) {
+    events.message("down", { type: "closed", ...event.closed });
+    closed(event.closed);
   }
-  await call();
-  await sound.microphone();
-  source = "microphone";
-  $("talk").setAttribute("aria-pressed", "true");
-  $("talk").textContent = "Stop microphone";
-}));
+  if ("sound" in event) {
+    events.audio("down", event.sound.pcm.byteLength);
+    talk.arrived(event.sound);
+  }
+}
 
-$("file").addEventListener("change", () => guarded(async () => {
-  const [file] = $("file").files;
-  $("file").value = "";
-  if (!file) return;
-  await call();
-  stopSource();
-  source = "file";
-  await sound.file(file);
-}));
+function sounded(event) {
+  if ("block" in event) {
+    if (call.state === "ready") events.audio("up", event.block.byteLength);
+    call.hear(event.block);
+    talk.block(event.block, event.atMs);
+    meters.you.level(loudness(event.block));
+  }
+  if ("level" in event) meters.gateway.level(event.level);
+  if ("started" in event) talk.started(event.started, event.atMs);
+  if ("ended" in event) talk.ended(event);
+  if ("fileEnded" in event) bar.render();
+  if ("unplugged" in event) {
+    bar.render();
+    problem(problems.UNPLUGGED);
+  }
+}
 
-$("say").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = $("text").value.trim();
-  if (!text) return;
-  $("text").value = "";
-  guarded(() => speak(text));
-});
+// Choices.
 
-$("choices").addEventListener("submit", (event) => event.preventDefault());
-$("interrupt").addEventListener("click", interrupt);
-$("hangup").addEventListener("click", () => socket?.close(1000));
-$("empty").addEventListener("click", () => inspector.empty());
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && socket) interrupt();
-});
+async function changed(name) {
+  remember(localStorage, choices);
+  privacy(choices, settings.titles);
+  await sound.useLoudspeaker(choices.loudspeaker);
+  if (sound.hasMicrophone && ["microphone", "echoCancellation"].includes(name)) await openMicrophone();
+  if (name === "pushToTalk") sound.isMuted = choices.pushToTalk;
+  bar.render();
+  if (call.state === "ready" && (name === "key" || ON_THE_WIRE.has(name))) await setUpAnew();
+}
 
-for (const id of ["stt", "voice", "key"]) {
-  $(id).addEventListener("change", () => {
-    $("key-label").hidden = ($("stt").value || "local") === "local"
-      && JSON.parse($("voice").value || '["local"]')[0] === "local";
-    if (socket?.readyState === WebSocket.OPEN) socket.close(1000); // the next action calls anew
+async function setUpAnew() {
+  await guarded(async () => {
+    const message = configMessage(choices, settings.keys);
+    notices.show(null);
+    talk.hush();
+    opening = call.configure(message);
+    await opening.catch((error) => {
+      if (error.type === "error") call.hangUp();
+      throw error;
+    });
   });
 }
 
-function option(select, value, label, group) {
-  const item = document.createElement("option");
-  item.value = value;
-  item.textContent = label;
-  (group ?? select).append(item);
+async function sendFile(file) {
+  if (!(await start())) return;
+  try {
+    await sound.startFile(file);
+    bar.render();
+  } catch {
+    problem(problems.ofFile(file.name));
+  }
 }
 
-async function choices() {
-  const [voices, providers] = await Promise.all([
-    fetch("/voices").then((answer) => answer.json()),
-    fetch("/providers").then((answer) => answer.json()),
-  ]);
-  for (const { name, title, configured } of providers.stt) {
-    option($("stt"), name, configured ? title : `${title} (needs a key)`);
-  }
-  $("stt").value = providers.defaults.stt;
-  for (const [provider, list] of Object.entries(voices)) {
-    const group = document.createElement("optgroup");
-    group.label = providers.tts.find((row) => row.name === provider)?.title ?? provider;
-    for (const voice of list) {
-      option($("voice"), JSON.stringify([provider, voice.id]), `${voice.name} (${voice.language})`, group);
-    }
-    $("voice").append(group);
-  }
-  const others = providers.tts.filter((row) => !(row.name in voices));
-  for (const { name, title } of others) option($("voice"), JSON.stringify([name, ""]), `${title} (needs a key)`);
-  const preferred = [...$("voice").options].find((item) => JSON.parse(item.value)[0] === providers.defaults.tts);
-  if (preferred) $("voice").value = preferred.value;
+byId("say").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = byId("text").value.trim();
+  if (!text) return;
+  byId("text").value = "";
+  if (await start()) talk.say(text);
+  else byId("text").value = text;
+});
+byId("file").addEventListener("change", () => {
+  const [file] = byId("file").files;
+  byId("file").value = "";
+  if (file) sendFile(file);
+});
+byId("theme").addEventListener("change", ({ target }) => {
+  choices.theme = target.value;
+  remember(localStorage, choices);
+  paint(choices.theme);
+});
+byId("clear-talk").addEventListener("click", () => {
+  conversation.clear();
+  latency.clear();
+});
+byId("save-talk").addEventListener("click", () => save("waav-conversation.txt", conversation.asText(), "text/plain"));
+
+function frame(nowMs) {
+  meters.you.step(nowMs, talk.voice.isSpeaking);
+  meters.gateway.step(nowMs, true);
+  bar.showActivity(talk, performance.now());
+  requestAnimationFrame(frame);
 }
 
-guarded(choices);
+// The beginning.
+
+paint(choices.theme);
+settings.fill();
+settings.offerDevices();
+bar.render();
+requestAnimationFrame(frame);
+for (const fold of document.querySelectorAll("details.fold")) fold.open = matchMedia("(min-width: 62rem)").matches;
+if (!isSecureContext) notices.tell("address", [problems.ofAddress(location)]);
+
+// Ask the gateway who it is and what it offers; whether it answered.
+async function begin() {
+  const [version, providers] = await Promise.all([gateway.version(), gateway.providers().catch((error) => error)]);
+  const isKnown = !(providers instanceof Error);
+  describe(version, isKnown ? providers.models : null);
+  if (version === null) gone();
+  else if (!isKnown) problem(problems.ofOffer(providers));
+  if (version === null || !isKnown) return false;
+  settings.offer(providers); // voices may take longer: nobody waits for them
+  privacy(choices, settings.titles);
+  return true;
+}
+
+loaded = begin();
