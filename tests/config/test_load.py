@@ -1,6 +1,7 @@
 """The configuration: where values come from, and what happens to wrong ones."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -595,9 +596,65 @@ class ProviderTests(ConfigCase):
             self.assertEqual(loaded.config.providers["acme"].key, Secret("from-file"))
         both = {"ACME_API_KEY_FILE": str(file), "ACME_API_KEY": "k"}
         self.assertIn("set twice", self.refused("providers.acme.api_key", env=both))
-        self.refused("providers.acme.api_key", env={"ACME_API_KEY_FILE": "/nowhere"})
+
+    def unreadable(self, file: Path | str) -> str:
+        """What is told of a secret file, wherever it was named; what stands in it is not."""
+        env = {"ACME_API_KEY_FILE": str(file)}
+        told = self.refused("providers.acme.api_key", env=env)
+        self.assertTrue(told.endswith(" [environment: ACME_API_KEY_FILE]"), told)
+        dotenv = self.refused("providers.acme.api_key", dotenv=f"ACME_API_KEY_FILE={file}")
+        self.assertEqual(dotenv, told.replace("[environment", "[.env line 1"))
+        self.assertNotIn("topsecret", told)
+        return told
+
+    def test_secret_files_that_cannot_be_read(self) -> None:
+        """A secret file that is not there, is a folder, is empty, or is no text stops the start; the line names the
+        option, the variable and the file (S-CFG-16)."""
+        self.assertIn(
+            "cannot read /nowhere: No such file or directory", self.unreadable("/nowhere")
+        )
+        folder = self.write("", "key").parent
+        self.assertIn(f"cannot read {folder}: Is a directory", self.unreadable(folder))
         empty = self.write(" \n", "key")
-        self.refused("providers.acme.api_key", env={"ACME_API_KEY_FILE": str(empty)})
+        self.assertIn(f"{empty} is empty", self.unreadable(empty))
+        latin = self.write("", "key")
+        latin.write_bytes(b"topsecret\xe9")
+        self.assertIn(f"cannot read {latin}: it is not UTF-8", self.unreadable(latin))
+        long = "x" * 300
+        self.assertIn(f"cannot read {long}: File name too long", self.unreadable(long))
+
+    def test_a_secret_file_of_somebody_else(self) -> None:
+        """Neither does the gateway start when it may not read the file (S-CFG-16)."""
+        file = self.write("topsecret", "key").absolute()
+        file.chmod(0)
+        self.become_nobody()
+        told = self.refused("providers.acme.api_key", env={"ACME_API_KEY_FILE": str(file)})
+        self.assertIn(f"cannot read {file}: Permission denied", told)
+
+    def become_nobody(self) -> None:
+        """The superuser may read everything."""
+        if os.geteuid() == 0:
+            self.addCleanup(os.seteuid, 0)
+            os.seteuid(65534)
+
+    def test_files_of_somebody_else(self) -> None:
+        """A configuration or a .env that may not be read stops the start with a line; one that is not there does not,
+        if it is .env."""
+        file, dotenv = self.write("").absolute(), self.write("", ".env").absolute()
+        for one in (file, dotenv):
+            one.chmod(0)
+        self.assertEqual(load(REGISTRY, dotenv=file / ".env").values, load(REGISTRY).values)
+        self.become_nobody()
+        error = self.assertRaises(ConfigProblems, load, REGISTRY, file, dotenv=dotenv)
+        self.assertEqual(
+            [str(problem) for problem in error.problems],
+            [f"cannot read {one}: Permission denied" for one in (file, dotenv)],
+        )
+
+    def test_a_secret_file_with_an_impossible_name(self) -> None:
+        """In .env a name may hold characters that no file can have: that is a line as well, not a traceback."""
+        told = self.refused("providers.acme.api_key", dotenv='ACME_API_KEY_FILE="a\\u0000b"')
+        self.assertIn("is no file name", told)
 
     def test_accounts(self) -> None:
         """Key, further credentials, endpoint and options of a provider reach its account (F-008)."""

@@ -248,6 +248,9 @@ def _from_file(layer: Layer, path: str, file: Path, where: str) -> None:
     except UnicodeDecodeError:
         layer.problems.append(Problem(path, f"cannot read {file}: it is not UTF-8", where))
         return
+    except ValueError:
+        layer.problems.append(Problem(path, f"{str(file)!r} is no file name", where))
+        return
     if not text:
         layer.problems.append(Problem(path, f"{file} is empty", where))
     layer.put(path, Raw(text, where))
@@ -276,15 +279,21 @@ _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 
 
 def from_dotenv(path: Path, known: Mapping[str, Option]) -> Layer:
-    """Read a ``.env`` file: ``NAME=value`` lines, comments, quotes. It is not put into the environment."""
+    """Read a ``.env`` file, if there is one: ``NAME=value`` lines, comments, quotes. It is not put into the
+    environment."""
     problems = []
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
+    layer = Layer(".env")
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        layer = Layer(".env")
-        layer.problems.append(Problem("", f"cannot read {path}"))
+    except (FileNotFoundError, NotADirectoryError):
+        return layer
+    except OSError as error:
+        layer.problems.append(Problem("", f"cannot read {path}: {error.strerror}"))
+        return layer
+    except UnicodeDecodeError:
+        layer.problems.append(Problem("", f"cannot read {path}: it is not UTF-8"))
         return layer
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()

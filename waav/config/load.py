@@ -171,7 +171,7 @@ def _layers(
     layers.append(from_environment(environ, known))
     if order == "env":
         layers.reverse()
-    if dotenv is not None and dotenv.exists():
+    if dotenv is not None:
         layers.append(from_dotenv(dotenv, known))
     return layers
 

@@ -138,7 +138,10 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
     "call.ready_s": ("test_turns.CallTests.test_ready",),
     "call.audio_gap_ms": ("test_turns.CallTests.test_audio_gap",),
     "call.flush_delay_ms": ("test_turns.CallTests.test_flush_delay",),
-    "logging.level": ("test_watching.LoggingTests.test_level",),
+    "logging.level": (
+        "test_watching.LoggingTests.test_level",
+        "tests.service.test_worker_process.SupervisedTests.test_log_level",
+    ),
     "logging.json": ("test_watching.LoggingTests.test_json",),
     "diagnostics.stall_ms": ("test_watching.DiagnosticsTests.test_stall",),
     "diagnostics.stall_log_s": ("test_watching.DiagnosticsTests.test_stall_log",),

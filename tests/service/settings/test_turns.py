@@ -176,13 +176,13 @@ class CallTests(SettingsCase):
 
     async def test_flush_delay(self) -> None:
         """call.flush_delay_ms: a text that may wait for more is spoken after that."""
-        gateway = self.start("call: {flush_delay_ms: 3000}")
+        gateway = self.start("call: {flush_delay_ms: 100}")
         client = await gateway.call(listens=False, speaks=True)
         client.say({"type": "speak", "text": "hello", "flush": False})
         # What is answered after it has been carried out after it.
         client.say({"type": "ping"})
         self.assertEqual((await gateway.next(client))["type"], "pong")
-        await gateway.advance(2.9)
+        await gateway.advance(0.09)
         self.assertEqual(self.vendor.asked, [])
-        await gateway.advance(0.2)
-        await gateway.until(lambda: self.vendor.asked)
+        await gateway.advance(0.02)
+        await gateway.until(lambda: self.vendor.asked, "nothing is spoken")

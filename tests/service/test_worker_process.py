@@ -1,0 +1,158 @@
+"""One worker in a process of its own, whose supervisor is the test: what it obeys, and what it does alone."""
+
+import os
+import pickle
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from tests.gateway.client import connect
+from waav.config.load import load, packed
+from waav.gateway.admission.shared import SharedMemory
+from waav.ops import reports
+from waav.registry import Registry
+from waav.service.share import Beginning
+
+WORKER = """\
+import sys
+from waav.net.loop import install_reactor
+install_reactor()
+from waav.service import worker
+{stuck}
+sys.exit(worker.run())
+"""
+
+STUCK = """\
+worker.Sessions.end_now = lambda self: None
+worker.CLEAN_UP_S = 0.5
+"""
+"""Its calls cannot be ended, and it has little patience."""
+
+
+class Supervised(ProcessProtocol):
+    """A worker, as its supervisor sees it."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.complaints = b""
+        self.ready: Deferred[None] = Deferred()
+        self.ended: Deferred[int] = Deferred()
+        self._reader = reports.ReportReader(self._heard)
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        if childFD == reports.REPORTS:
+            self._reader.received(data)
+        else:
+            self.complaints += data
+
+    def _heard(self, report: dict[str, Any]) -> None:
+        if "log" in report:
+            self.said.append(report["log"]["message"])
+        elif "ready" in report:
+            self.ready.callback(None)
+
+    def processEnded(self, reason: Failure) -> None:
+        reason.trap(ProcessDone, ProcessTerminated)
+        code = getattr(reason.value, "exitCode", None)
+        self.ended.callback(-1 if code is None else code)
+        if not self.ready.called:
+            self.ready.errback(AssertionError(self.complaints.decode()))
+
+
+class WorkerCase(TestCase):
+    timeout = 120
+
+    async def start(self, stuck: str = "", text: str = "") -> tuple[Supervised, Any, Any]:
+        """A worker with that configuration, its process, and a caller of it."""
+        path, folder = Path(self.mktemp()), Path(self.mktemp()).absolute()
+        path.write_text(f"audio: {{stt_provider: deepgram, tts_provider: deepgram}}\n{text}")
+        config = packed(load(Registry.discover(), path))
+        memory = SharedMemory.make(1)
+        self.addCleanup(os.close, memory)
+        worker = Supervised()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            spawn: Any = reactor
+            process = spawn.spawnProcess(
+                worker,
+                sys.executable,
+                [sys.executable, "-c", WORKER.format(stuck=stuck)],
+                env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
+                childFDs={
+                    1: "r",
+                    2: "r",
+                    reports.ORDERS: "w",
+                    reports.REPORTS: "r",
+                    reports.MEMORY: memory,
+                    reports.FIRST_SOCKET: listening.fileno(),
+                },
+            )
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.end(worker, process)))
+        beginning = Beginning(config, 0, 1, (socket.AF_INET,), str(folder))
+        process.writeToChild(reports.ORDERS, reports.parcel(pickle.dumps(beginning)))
+        await worker.ready
+        return worker, process, await connect(port)
+
+    async def end(self, worker: Supervised, process: Any) -> None:
+        """Whatever it was to do, it has ended after the test."""
+        if not worker.ended.called:
+            process.signalProcess("KILL")
+            await worker.ended
+
+    async def until_said(self, worker: Supervised, text: str) -> None:
+        """Wait until it has told its supervisor so for the log."""
+        while not any(text in line for line in worker.said):
+            await soon()
+
+
+class AloneTests(WorkerCase):
+    async def test_it_ends(self) -> None:
+        """It says so, ends its calls as at a shutdown, and then itself."""
+        worker, process, caller = await self.start()
+        process.closeChildFD(reports.ORDERS)
+        self.assertEqual(await caller.gone, 1001)
+        self.assertEqual((await worker.ended, worker.complaints), (0, b""))
+        self.assertIn("the supervisor is gone: this worker ends its calls and itself", worker.said)
+
+    async def test_a_call_that_does_not_end(self) -> None:
+        """A call that cannot be ended does not keep it alive for as long as calls may go on."""
+        worker, process, caller = await self.start(STUCK)
+        process.closeChildFD(reports.ORDERS)
+        self.assertEqual((await worker.ended, worker.complaints), (1, b""))
+        self.assertNotEqual(await caller.gone, 1001)
+
+
+class SupervisedTests(WorkerCase):
+    async def test_an_order_to_drain(self) -> None:
+        """While somebody is there it obeys: calls may go on after an order to drain, and an order to end ends them."""
+        worker, process, caller = await self.start()
+        process.writeToChild(reports.ORDERS, reports.DRAIN)
+        await self.until_said(worker, "1 calls may go on")
+        self.assertFalse(caller.gone.called)
+        process.writeToChild(reports.ORDERS, reports.END)
+        self.assertEqual(await caller.gone, 1001)
+        self.assertEqual(await worker.ended, 0)
+
+    async def test_log_level(self) -> None:
+        """logging.level: a worker tells its supervisor, who writes the log, what is that important."""
+        worker, process, caller = await self.start(text="logging: {level: debug}")
+        caller.say({"type": "config", "audio": False})
+        await self.until_said(worker, ": the caller is at 127.0.0.1")
+        process.closeChildFD(reports.ORDERS)
+        self.assertEqual(await worker.ended, 0)
+
+
+def soon() -> Deferred[None]:
+    """A little later."""
+    waiting: Deferred[None] = Deferred()
+    clock: Any = reactor
+    clock.callLater(0.01, waiting.callback, None)
+    return waiting
