@@ -16,7 +16,8 @@ from twisted.trial.unittest import TestCase
 
 from tests.gateway.web import Answer
 from tests.gateway_process import free_port
-from tests.service.settings.rig import Exchange, PacedReactor, next_turn
+from tests.service.settings.rig import Exchange, PacedReactor
+from tests.waiting import until
 from waav.config.load import load
 from waav.ops.metrics import FOLDER_VARIABLE
 from waav.registry import Registry
@@ -66,8 +67,6 @@ class ChildlessReactor(PacedReactor):
 
 
 class SuperviseTests(TestCase):
-    timeout = 120
-
     def setUp(self) -> None:
         self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
         self.reactor = ChildlessReactor()
@@ -86,9 +85,12 @@ class SuperviseTests(TestCase):
     async def stop(self, gateway: Any) -> None:
         stopped: list[Any] = []
         gateway.stopService().addBoth(stopped.append)
-        while not stopped:
+
+        def has_stopped() -> bool:
             self.reactor.clock.advance(1)
-            await next_turn()
+            return bool(stopped)
+
+        await until(has_stopped)
 
     async def get(self, port: int, path: str, token: str = "") -> Answer:
         """The answer to a GET."""
@@ -97,8 +99,7 @@ class SuperviseTests(TestCase):
             f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{credential}\r\n".encode()
         )
         await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), asking)
-        while not asking.is_over:
-            await next_turn()
+        await until(lambda: asking.is_over)
         return asking.answer
 
     async def test_metrics(self) -> None:

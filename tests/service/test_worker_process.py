@@ -5,7 +5,7 @@ import pickle
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -15,11 +15,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.gateway.client import connect
+from tests.waiting import until
 from waav.config.load import load, packed
 from waav.gateway.admission.shared import SharedMemory
 from waav.ops import reports
 from waav.registry import Registry
 from waav.service.share import Beginning
+
+T = TypeVar("T")
 
 WORKER = """\
 import sys
@@ -68,12 +71,13 @@ class Supervised(ProcessProtocol):
 
 
 class WorkerCase(TestCase):
-    timeout = 120
-
     async def start(self, stuck: str = "", text: str = "") -> tuple[Supervised, Any, Any]:
         """A worker with that configuration, its process, and a caller of it."""
         path, folder = Path(self.mktemp()), Path(self.mktemp()).absolute()
-        path.write_text(f"audio: {{stt_provider: deepgram, tts_provider: deepgram}}\n{text}")
+        path.write_text(
+            "audio: {stt_provider: deepgram, tts_provider: deepgram}\n"
+            f"server: {{drain_s: 100000}}\n{text}"
+        )
         config = packed(load(Registry.discover(), path))
         memory = SharedMemory.make(1)
         self.addCleanup(os.close, memory)
@@ -98,19 +102,18 @@ class WorkerCase(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(self.end(worker, process)))
         beginning = Beginning(config, 0, 1, (socket.AF_INET,), str(folder))
         process.writeToChild(reports.ORDERS, reports.parcel(pickle.dumps(beginning)))
-        await worker.ready
+        await result_of(worker.ready)
         return worker, process, await connect(port)
 
     async def end(self, worker: Supervised, process: Any) -> None:
         """Whatever it was to do, it has ended after the test."""
         if not worker.ended.called:
             process.signalProcess("KILL")
-            await worker.ended
+            await result_of(worker.ended)
 
     async def until_said(self, worker: Supervised, text: str) -> None:
         """Wait until it has told its supervisor so for the log."""
-        while not any(text in line for line in worker.said):
-            await soon()
+        await until(lambda: any(text in line for line in worker.said), f"it never said {text!r}")
 
 
 class AloneTests(WorkerCase):
@@ -118,16 +121,16 @@ class AloneTests(WorkerCase):
         """It says so, ends its calls as at a shutdown, and then itself."""
         worker, process, caller = await self.start()
         process.closeChildFD(reports.ORDERS)
-        self.assertEqual(await caller.gone, 1001)
-        self.assertEqual((await worker.ended, worker.complaints), (0, b""))
+        self.assertEqual(await result_of(caller.gone), 1001)
+        self.assertEqual((await result_of(worker.ended), worker.complaints), (0, b""))
         self.assertIn("the supervisor is gone: this worker ends its calls and itself", worker.said)
 
     async def test_a_call_that_does_not_end(self) -> None:
         """A call that cannot be ended does not keep it alive for as long as calls may go on."""
         worker, process, caller = await self.start(STUCK)
         process.closeChildFD(reports.ORDERS)
-        self.assertEqual((await worker.ended, worker.complaints), (1, b""))
-        self.assertNotEqual(await caller.gone, 1001)
+        self.assertEqual((await result_of(worker.ended), worker.complaints), (1, b""))
+        self.assertNotEqual(await result_of(caller.gone), 1001)
 
 
 class SupervisedTests(WorkerCase):
@@ -138,8 +141,8 @@ class SupervisedTests(WorkerCase):
         await self.until_said(worker, "1 calls may go on")
         self.assertFalse(caller.gone.called)
         process.writeToChild(reports.ORDERS, reports.END)
-        self.assertEqual(await caller.gone, 1001)
-        self.assertEqual(await worker.ended, 0)
+        self.assertEqual(await result_of(caller.gone), 1001)
+        self.assertEqual(await result_of(worker.ended), 0)
 
     async def test_log_level(self) -> None:
         """logging.level: a worker tells its supervisor, who writes the log, what is that important."""
@@ -147,12 +150,10 @@ class SupervisedTests(WorkerCase):
         caller.say({"type": "config", "audio": False})
         await self.until_said(worker, ": the caller is at 127.0.0.1")
         process.closeChildFD(reports.ORDERS)
-        self.assertEqual(await worker.ended, 0)
+        self.assertEqual(await result_of(worker.ended), 0)
 
 
-def soon() -> Deferred[None]:
-    """A little later."""
-    waiting: Deferred[None] = Deferred()
-    clock: Any = reactor
-    clock.callLater(0.01, waiting.callback, None)
-    return waiting
+async def result_of(waited: Deferred[T]) -> T:
+    """What it fires with."""
+    await until(lambda: waited.called)
+    return await waited
