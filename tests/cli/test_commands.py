@@ -221,6 +221,27 @@ class ConfigCommandTests(SynchronousTestCase):
         self.assertIn(f'providers.deepgram.api_key = "***"  [{path} line 2]', out)
         self.assertNotIn("topsecret", out)
 
+    def test_show_some(self) -> None:
+        """One option, a section, what was changed, as JSON: what is asked for and no more; a name that is none is an error."""
+        path = self.config("server: {port: 4000}\nproviders: {deepgram_api_key: topsecret}")
+        show = ("config", "show", "-c", path)
+        said = f"server.port = 4000  [{path} line 1]\n"
+        self.assertEqual(self.main(*show, "server.port"), (0, said, ""))
+        self.assertGreater(len(self.main(*show, "server")[1].splitlines()), 5)
+        self.assertEqual(self.main(*show, "server", "--changed"), (0, said, ""))
+        _, out, _ = self.main(*show, "--changed", "--json")
+        self.assertEqual(
+            json.loads(out),
+            {
+                "server.port": {"value": 4000, "origin": f"{path} line 1"},
+                "providers.deepgram.api_key": {"value": "***", "origin": f"{path} line 2"},
+            },
+        )
+        code, out, err = self.main(*show, "port")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("there is no option port (did you mean", err)
+        self.assertEqual(self.main(*show, "websocket", "--changed"), (0, "", ""))
+
     def test_lenient(self) -> None:
         """--lenient-config reports unknown keys and goes on (S-CFG-07)."""
         code, _, err = self.main(

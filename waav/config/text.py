@@ -10,22 +10,27 @@ from waav.config.options import SECTIONS, Option, options
 from waav.registry import Registry
 from waav.secret import Secret
 
+DEFAULT: Final = "default"
+"""Where a value comes from that nobody has set."""
+
 _SECRET_NAME: Final = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
 def shown(loaded: Loaded) -> list[str]:
     """A line per option: its value, secrets masked, and where it comes from."""
-    rows = [
-        (path, _plain(loaded.values[path]), loaded.origins.get(path, "default"))
-        for path in loaded.options
-    ]
-    return [f"{path} = {value}  [{origin}]" for path, value, origin in rows]
+    return [line(*row) for row in effective(loaded)]
 
 
-def _plain(value: Any) -> str:
-    if value is None:
-        return "(not set)"
-    return json.dumps(masked(value), ensure_ascii=False)
+def effective(loaded: Loaded) -> Iterator[tuple[str, Any, str]]:
+    """Every option's path, its value, secrets masked, and where it comes from."""
+    for path in loaded.options:
+        yield path, masked(loaded.values[path]), loaded.origins.get(path, DEFAULT)
+
+
+def line(path: str, value: Any, origin: str) -> str:
+    """A row of ``effective`` for people."""
+    told = "(not set)" if value is None else json.dumps(value, ensure_ascii=False)
+    return f"{path} = {told}  [{origin}]"
 
 
 def masked(value: Any) -> Any:
@@ -129,7 +134,8 @@ start-up names the option and the winner.
 - Unknown keys, wrong values and missing files are all reported at once, each with its place, and nothing is
   opened. `--lenient-config` turns unknown keys into warnings.
 - `waav config check` tells whether a configuration can be used, `waav config show` lists every value in effect
-  with where it comes from; secrets are masked. `etc/waav.yaml` shows every option.
+  with where it comes from; secrets are masked. `waav config show server` shows a section or an option, `--changed`
+  what is not the default, `--json` writes JSON. `etc/waav.yaml` shows every option.
 - The request rate limiter is off from 100000 requests per second; a warning at start-up says so.
 """
 
