@@ -1,5 +1,6 @@
 """One worker in a process of its own, whose supervisor is the test: what it obeys, and what it does alone."""
 
+import json
 import os
 import pickle
 import socket
@@ -9,12 +10,15 @@ from typing import Any, TypeVar
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.gateway.client import connect
+from tests.service.settings.rig import Exchange
+from tests.service.settings.vendor import Vendor
 from tests.waiting import until
 from waav.config.load import load, packed
 from waav.gateway.admission.shared import SharedMemory
@@ -72,18 +76,18 @@ class Supervised(ProcessProtocol):
 
 class WorkerCase(TestCase):
     async def start(self, stuck: str = "", text: str = "") -> tuple[Supervised, Any, Any]:
-        """A worker with that configuration, its process, and a caller of it."""
+        """The first of two workers with that configuration, its process, and a caller of it."""
         path, folder = Path(self.mktemp()), Path(self.mktemp()).absolute()
         path.write_text(
             "audio: {stt_provider: deepgram, tts_provider: deepgram}\n"
             f"server: {{drain_s: 100000}}\n{text}"
         )
         config = packed(load(Registry.discover(), path))
-        memory = SharedMemory.make(1)
+        memory = SharedMemory.make(2)
         self.addCleanup(os.close, memory)
         worker = Supervised()
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            port = listening.getsockname()[1]
+            self.port = listening.getsockname()[1]
             spawn: Any = reactor
             process = spawn.spawnProcess(
                 worker,
@@ -100,10 +104,10 @@ class WorkerCase(TestCase):
                 },
             )
         self.addCleanup(lambda: Deferred.fromCoroutine(self.end(worker, process)))
-        beginning = Beginning(config, 0, 1, (socket.AF_INET,), str(folder))
+        beginning = Beginning(config, 0, 2, (socket.AF_INET,), str(folder))
         process.writeToChild(reports.ORDERS, reports.parcel(pickle.dumps(beginning)))
         await result_of(worker.ready)
-        return worker, process, await connect(port)
+        return worker, process, await connect(self.port)
 
     async def end(self, worker: Supervised, process: Any) -> None:
         """Whatever it was to do, it has ended after the test."""
@@ -145,12 +149,42 @@ class SupervisedTests(WorkerCase):
         self.assertEqual(await result_of(worker.ended), 0)
 
     async def test_log_level(self) -> None:
-        """logging.level: a worker tells its supervisor, who writes the log, what is that important."""
-        worker, process, caller = await self.start(text="logging: {level: debug}")
+        """logging.level: a worker tells its supervisor, who writes the log, what is that important, and nothing else."""
+        worker, process, caller = await self.start(text="logging: {level: error}")
         caller.say({"type": "config", "audio": False})
-        await self.until_said(worker, ": the caller is at 127.0.0.1")
+        await until(lambda: caller.read, "there is no answer")
         process.closeChildFD(reports.ORDERS)
         self.assertEqual(await result_of(worker.ended), 0)
+        self.assertEqual(
+            worker.said, ["the supervisor is gone: this worker ends its calls and itself"]
+        )
+
+    async def test_limits_are_divided(self) -> None:
+        """links.requests: of three that all workers together may make at once, the first of two makes two."""
+        vendor = Vendor(reactor)
+        self.addCleanup(lambda: Deferred.fromCoroutine(vendor.stop()))
+        vendor.holds = True
+        await self.start(
+            text=f"providers: {{deepgram: {{api_key: k, endpoint: '{vendor.endpoint}'}}}}\n"
+            "links: {requests: 3, warmup: off}\nmetrics: {token: t0k}"
+        )
+        for text in ("one", "two", "three"):
+            body = json.dumps({"text": text, "tts_config": {"provider": "deepgram"}}).encode()
+            head = b"POST /speak HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            await self.ask(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await until(lambda: len(vendor.waiting) == 2)
+        head = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        scrape = await self.ask(head + b"Authorization: Bearer t0k\r\n\r\n")
+        await until(lambda: scrape.is_over)
+        self.assertRegex(scrape.answer.body, rb"waav_http_waiting{[^}]*} 1\.0")
+
+    async def ask(self, request: bytes) -> Exchange:
+        """A request on a connection of its own."""
+        exchange = Exchange(request)
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
+        await connectProtocol(endpoint, exchange)
+        self.addCleanup(exchange.hang_up)
+        return exchange
 
 
 async def result_of(waited: Deferred[T]) -> T:

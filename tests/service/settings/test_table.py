@@ -73,7 +73,10 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
     "links.retries": ("test_links.RepetitionTests.test_retries",),
     "links.backoff_s": ("test_links.RepetitionTests.test_backoff",),
     "links.backoff_most_s": ("test_links.RepetitionTests.test_longest_backoff",),
-    "links.requests": ("test_links.PoolTests.test_requests",),
+    "links.requests": (
+        "test_links.PoolTests.test_requests",
+        "tests.service.test_worker_process.SupervisedTests.test_limits_are_divided",
+    ),
     "links.connections": ("test_links.PoolTests.test_connections",),
     "links.keep_s": ("test_links.PoolTests.test_keep",),
     "links.tcp_keepalive_s": ("test_links.PoolTests.test_tcp_keepalive",),
