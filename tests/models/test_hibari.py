@@ -9,7 +9,7 @@ from hibari.voices import VOICES
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.models import sounds
-from waav.models.hibari import Hibari, Speaking, local, phrases
+from waav.models.hibari import Hibari, Speaking, local
 from waav.models.vad import Samples
 from waav.providers.local import Voices
 from waav.speech.provider import Account
@@ -30,16 +30,25 @@ class Noting:
     def __init__(self) -> None:
         self.spoken: list[tuple[str, float]] = []
 
-    def sentences(self, text: str) -> list[str]:
-        return text.split("|") if text else []
+    def phonemes(self, sentence: str) -> str:
+        return sentence
 
-    def speak(self, sentence: str, speed: float) -> Samples:
-        self.spoken.append((sentence, speed))
-        return np.full(24000, 0.5, np.float32)
+    def speak(self, phonemes: str, speed: float) -> Samples:
+        self.spoken.append((phonemes, speed))
+        quiet = np.zeros(6000, np.float32)
+        return np.concatenate([quiet, np.full(24000, 0.5, np.float32), quiet])
 
 
-def asked(text: str, speed: float = 1.0) -> str:
-    return json.dumps({"text": text, "speed": speed})
+def asked(text: str, speed: float = 1.0, language: str = "en-US") -> str:
+    return json.dumps({"text": text, "speed": speed, "language": language})
+
+
+def silences(audio: bytes, at_least_s: float = 0.06) -> list[float]:
+    """How long the quiet places are, in order, in seconds."""
+    frames = np.frombuffer(audio[: len(audio) // 240 * 240], "<i2").reshape(-1, 120)
+    is_quiet = np.sqrt(np.square(frames.astype(float)).mean(axis=1)) < 100
+    runs = "".join(".#"[bool(quiet)] for quiet in is_quiet).split(".")
+    return [len(run) * 0.005 for run in runs if len(run) * 0.005 >= at_least_s]
 
 
 class SpeakingTests(SynchronousTestCase):
@@ -49,73 +58,87 @@ class SpeakingTests(SynchronousTestCase):
         self.voice = Noting()
         self.speaking = Speaking(self.voice)
 
-    def test_pieces_are_short(self) -> None:
-        """Audio comes in pieces of a tenth of a second, so that a clear can stop between them."""
-        *pieces, _ = self.speaking.feed(asked("One."))
-        self.assertEqual({len(piece) for piece in pieces}, {4800})
-        self.assertEqual(sum(map(len, pieces)), 48000)
+    def heard(self, text: str, speed: float = 1.0) -> bytes:
+        answer = self.speaking.feed(asked(text, speed))
+        return b"".join(piece for piece in answer if isinstance(piece, bytes))
 
-    def test_the_next_sentence_waits(self) -> None:
-        """Nothing is computed for a caller who has interrupted: a sentence is made when the one before was taken."""
-        answer = iter(self.speaking.feed(asked("One.|Two.")))
-        for _ in range(10):
+    def test_pieces_are_short(self) -> None:
+        """Audio comes in pieces of a tenth of a second at most, so that a clear can stop between them."""
+        *pieces, _ = self.speaking.feed(asked("One. Two."))
+        self.assertLessEqual({len(piece) for piece in pieces}, set(range(2, 4801, 2)))
+        self.assertGreater(len(pieces), 20)
+
+    def test_the_next_clause_waits(self) -> None:
+        """Nothing is computed for a caller who has interrupted: a clause is made when the one before was taken."""
+        answer = iter(self.speaking.feed(asked("One, or two.")))
+        for _ in range(13):
             next(answer)
-        self.assertEqual([text for text, _ in self.voice.spoken], ["One."])
+        self.assertEqual([text for text, _ in self.voice.spoken], ["One,"])
         next(answer)
-        self.assertEqual([text for text, _ in self.voice.spoken], ["One.", "Two."])
+        self.assertEqual([text for text, _ in self.voice.spoken], ["One,", "or two."])
 
     def test_the_end_is_told(self) -> None:
         """After the last piece comes the word that all is spoken, also for a text without words."""
-        for text in ("One.|Two.", ""):
+        for text in ("One. Two.", "", "...", "\U0001f389"):
             *_, last = self.speaking.feed(asked(text))
             self.assertEqual(json.loads(last), {"kind": "spoken"})
 
     def test_speed(self) -> None:
-        """The speaking rate reaches the voice."""
-        list(self.speaking.feed(asked("One.", 1.5)))
-        self.assertEqual(self.voice.spoken, [("One.", 1.5)])
+        """The speaking rate reaches the voice, and pauses are the shorter the faster it speaks."""
+        self.assertEqual(len(silences(self.heard("One, or two.", 1.5))), 2)
+        self.assertEqual(self.voice.spoken, [("One,", 1.5), ("or two.", 1.5)])
+        slow, fast = (silences(self.heard("One, or two.", speed))[0] for speed in (0.5, 2.0))
+        self.assertApproximates(slow, 4 * fast, 0.03)
+
+    def test_it_is_read(self) -> None:
+        """The voice is given words, not figures and signs, and reads dates as the caller's country does."""
+        self.heard("It is $5 on 3/4/2025.")
+        list(Speaking(self.voice).feed(asked("On 3/4/2025.", language="en-GB")))
+        self.assertEqual(
+            [text for text, _ in self.voice.spoken],
+            [
+                "It is five dollars on March fourth,",
+                "twenty twenty five.",
+                "On the third of April,",
+                "twenty twenty five.",
+            ],
+        )
+
+    def test_pauses(self) -> None:
+        """A comma is a breath, a full stop more of one, wherever the text was cut; nothing is silent at first."""
+        audio = self.heard("Well, come in. Sit down.")
+        comma_s, first_stop_s, last_stop_s = silences(audio)
+        self.assertTrue(0.10 <= comma_s <= 0.35, comma_s)
+        self.assertTrue(0.25 <= first_stop_s <= 0.45, first_stop_s)
+        self.assertApproximates(first_stop_s, last_stop_s, 0.02)
+        self.assertGreater(int(np.abs(np.frombuffer(audio[:960], "<i2")).max()), 10000)
+
+    def test_asked_pauses(self) -> None:
+        """A pause that the text asks for is as long as it says, and takes the place of the sentence's own."""
+        (asked_s, _) = silences(self.heard("Hold on. <break time='1200ms'/> Here."))
+        self.assertApproximates(asked_s, 1.2, 0.03)
+        (first_s, *_) = silences(self.heard("<break time='0.5s'/>Here"))
+        self.assertApproximates(first_s, 0.5, 0.03)
+
+    def test_a_text_without_end(self) -> None:
+        """Two kilobytes without a full stop are asked of the network in small parts: the first soon, none so long
+        that its memory grows."""
+        self.heard("7 " * 995)
+        lengths = [len(text) for text, _ in self.voice.spoken]
+        self.assertLessEqual(lengths[0], 100)
+        self.assertLessEqual(max(lengths), 160)
+        self.assertEqual(" ".join(text for text, _ in self.voice.spoken), " ".join(["seven"] * 995))
 
     def test_loud_samples_do_not_wrap(self) -> None:
         """A sample above full scale is as loud as possible, not a crack."""
 
         class Loud(Noting):
-            def speak(self, sentence: str, speed: float) -> Samples:
-                return np.array([1.5, -1.5], np.float32)
+            def speak(self, phonemes: str, speed: float) -> Samples:
+                return np.tile(np.array([1.5, -1.5], np.float32), 600)
 
-        piece, _ = Speaking(Loud()).feed(asked("One."))
+        piece, *_ = Speaking(Loud()).feed(asked("One"))
         assert isinstance(piece, bytes)
-        self.assertEqual(np.frombuffer(piece, "<i2").tolist(), [32767, -32767])
-
-
-class PhrasesTests(SynchronousTestCase):
-    """How the first sentence is cut for a quick start."""
-
-    def check(self, sentences: list[str], expected: list[str]) -> None:
-        self.assertEqual(list(phrases(sentences)), expected)
-
-    def test_a_long_first_sentence(self) -> None:
-        """The caller hears its first clause while the rest is computed."""
-        self.check(
-            [
-                "Thank you for calling us, we are open all day long.",
-                "Bye, then, dear caller, and call again.",
-            ],
-            [
-                "Thank you for calling us,",
-                "we are open all day long.",
-                "Bye, then, dear caller, and call again.",
-            ],
-        )
-
-    def test_short_or_without_clauses(self) -> None:
-        """A short sentence, one without commas, and one with only a word before its comma stay whole."""
-        for sentence in ("Well, hello there.", "The quick brown fox jumps over the lazy dog."):
-            self.check([sentence], [sentence])
-        self.check(["No, " + "word " * 12], ["No, " + "word " * 12])
-
-    def test_nothing(self) -> None:
-        """No text, no phrases."""
-        self.check([], [])
+        self.assertEqual(np.frombuffer(piece, "<i2").tolist()[600:602], [32767, -32767])
 
 
 class HibariTests(SynchronousTestCase):
@@ -144,6 +167,20 @@ class HibariTests(SynchronousTestCase):
         )
         self.assertLess(fast, 0.7 * normal)
         self.assertGreater(slow, 1.5 * normal)
+
+    def test_no_silence_where_none_belongs(self) -> None:
+        """An utterance begins with sound, and its commas are breaths, whatever the network does there."""
+        for text in (
+            "Thank you for calling us, we are open all day long.",
+            "Yes, of course.",
+            "To confirm, say yes; to cancel, say no.",
+        ):
+            audio = self.audio(text)
+            begins = np.frombuffer(audio[:960], "<i2").astype(float)
+            self.assertGreater(float(np.sqrt(np.square(begins).mean())), 100.0, text)
+            pauses = silences(audio, 0.09)[:-1]
+            self.assertGreaterEqual(len(pauses), 1, text)
+            self.assertTrue(all(0.10 <= pause_s <= 0.35 for pause_s in pauses), (text, pauses))
 
     def test_nothing_to_pronounce(self) -> None:
         """A text of signs alone is silence, not an error."""

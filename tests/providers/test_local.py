@@ -138,8 +138,19 @@ class SpeakTests(SynchronousTestCase):
 
     def test_english_only(self) -> None:
         """The voice speaks English; another language is refused by name."""
-        speaking(language="en-GB")
         self.assertIn("es-MX", self.refused(language="es-MX"))
+
+    def test_the_country_is_told(self) -> None:
+        """Dates and numbers are read as in the country that the caller names; in American English otherwise."""
+        for language, told in (
+            ("en-GB", "en-GB"),
+            ("auto", "auto"),
+            ("", "en-US"),
+            (None, "en-US"),
+        ):
+            (sent,) = speaking(language=language).send(wire.Speak("x"))
+            assert isinstance(sent, str)
+            self.assertEqual(json.loads(sent)["language"], told)
 
     def test_unknown_option(self) -> None:
         """Synthesis has no options; one that is sent is refused by name."""
@@ -154,7 +165,7 @@ class SpeakTests(SynchronousTestCase):
         for rate, speed in ((None, 1.0), (1.0005, 1.0), (1.5, 1.5), (0.25, 0.5), (4.0, 2.0)):
             (sent,) = speaking(rate=rate).send(wire.Speak("x"))
             assert isinstance(sent, str)
-            self.assertEqual(json.loads(sent), {"text": "x", "speed": speed})
+            self.assertEqual(json.loads(sent), {"text": "x", "speed": speed, "language": "en-US"})
         self.assertEqual(self.warned(rate=1.5), [])
         self.assertEqual(self.warned(rate=4.0), ["local: speaking rate 4 becomes 2"])
 

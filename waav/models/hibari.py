@@ -1,12 +1,11 @@
 """Text to speech in the process: Hibari, one English voice, 24 kHz.
 
-What a conversation (``Speaking``) hears and says: one JSON text ``{"text", "speed"}`` in; linear16 mono 24 kHz
-bytes out in pieces of at most 100 ms, then the text ``{"kind": "spoken"}``. Pieces are short so that whoever
-iterates can stop between them; the next sentence is computed only when the one before was taken.
+What a conversation (``Speaking``) hears and says: one JSON text ``{"text", "speed", "language"}`` in; linear16 mono
+24 kHz bytes out in pieces of at most 100 ms, then the text ``{"kind": "spoken"}``. Pieces are short so that whoever
+iterates can stop between them; the next clause is computed only when the one before was taken.
 """
 
 import json
-import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waav.models import packaged
+from waav.models.pacing import FIRST, LONGEST, breaths, trimmed
 from waav.models.vad import Samples
 from waav.speech import wire
+from waav.speech.reading.aloud import Pause, aloud
 
 MODEL: Final = "hibari-heart"
 RATE_HZ: Final = 24000
@@ -26,19 +27,19 @@ FASTEST: Final = 2.0
 _PIECE: Final = RATE_HZ // 10
 _SEED: Final = 1
 """The voice's noise part is random; always the same numbers, so that equal texts give equal, cacheable audio."""
-_OPENING_CHARACTERS: Final = 40
-_CLAUSE_END: Final = re.compile(r"(?<=[,;:—])\s+")
-_WARM_UP: Final = "On the 3rd of May, Dr. Quigley read 1,250 zorbles aloud."
+_WARM_UP: Final = (
+    "On the third of May, Doctor Quigley read one thousand two hundred fifty zorbles aloud."
+)
 
 
 class Model(Protocol):
-    """Synthesises sentences."""
+    """Synthesises clauses."""
 
-    def sentences(self, text: str) -> list[str]:
-        """``text`` cut where sentences end."""
+    def phonemes(self, sentence: str) -> str:
+        """How a sentence of words is pronounced, with its signs; empty if there is nothing to pronounce."""
 
-    def speak(self, sentence: str, speed: float) -> Samples:
-        """The sentence as float32 samples, mono, 24 kHz, -1 to 1."""
+    def speak(self, phonemes: str, speed: float) -> Samples:
+        """The sound of phonemes as float32 samples, mono, 24 kHz, -1 to 1."""
 
 
 class Hibari:
@@ -56,18 +57,19 @@ class Hibari:
         self._voice = tts.Hibari(voice="heart", threads=1)
         # The network may be run by several threads at once; the pronunciation rules keep state.
         self._lock = threading.Lock()
-        self.speak(_WARM_UP, 1.0)
+        for breath in breaths(self.phonemes(_WARM_UP)):
+            self.speak(breath.phonemes, 1.0)
+        list(aloud(_WARM_UP))
 
-    def sentences(self, text: str) -> list[str]:
-        """``text`` cut where sentences end; abbreviations do not end one."""
-        return [str(sentence) for sentence in self._voice.split_sentences(text)]
-
-    def speak(self, sentence: str, speed: float) -> Samples:
-        """The sentence as float32 samples, mono, 24 kHz; none if it has nothing to pronounce."""
+    def phonemes(self, sentence: str) -> str:
+        """How a sentence of words is pronounced; numbers and abbreviations must be words already."""
         with self._lock:
-            pronounced = self._voice.phonemize(sentence)
-        spoken = [self._voice.from_phonemes(part, speed, _SEED) for part in pronounced]
-        return np.concatenate([*spoken, np.zeros(0, np.float32)])
+            return str(self._voice.g2p(sentence, normalize_text=False))
+
+    def speak(self, phonemes: str, speed: float) -> Samples:
+        """The sound of phonemes; at most some hundreds, memory grows with their number."""
+        sound: Samples = self._voice.from_phonemes(phonemes, speed, _SEED)
+        return sound
 
 
 class Speaking:
@@ -77,34 +79,39 @@ class Speaking:
         self._model = model
 
     def feed(self, outgoing: str | bytes) -> Iterator[str | bytes]:
-        """Speaks one text; every piece comes as soon as its clause or sentence is there."""
+        """Speaks one text; every piece comes as soon as its clause is there.
+
+        Behind a sentence there is its pause also at the end of the text: sentences that are sent one by one do not
+        run into each other.
+        """
         asked = json.loads(outgoing)
-        for sentence in phrases(self._model.sentences(asked["text"])):
-            audio = _linear16(self._model.speak(sentence, asked["speed"]))
-            for start in range(0, len(audio), _PIECE):
-                yield audio[start : start + _PIECE].tobytes()
+        speed = asked["speed"]
+        most = FIRST
+        silent_s = 0.0  # so far, since the last sound
+        for said in aloud(asked["text"], asked["language"]):
+            if isinstance(said, Pause):
+                yield from _silence(said.lasts_s - silent_s)
+                silent_s = max(silent_s, said.lasts_s)
+                continue
+            for breath in breaths(self._model.phonemes(said), most):
+                sound = trimmed(self._model.speak(breath.phonemes, speed), RATE_HZ)
+                yield from _pieces(_linear16(sound))
+                silent_s = breath.pause_s / speed
+                yield from _silence(silent_s)
+                most = LONGEST
         yield json.dumps({"kind": "spoken"})
 
     def close(self) -> None:
         """Nothing to give back."""
 
 
-def phrases(sentences: list[str]) -> Iterator[str]:
-    """The sentences, the first one cut after its opening clause when it is long.
+def _pieces(audio: NDArray[np.int16]) -> Iterator[bytes]:
+    for start in range(0, len(audio), _PIECE):
+        yield audio[start : start + _PIECE].tobytes()
 
-    A caller hears the opening while the rest is computed. Later sentences are spoken whole: they are ready
-    before they are needed, and a whole sentence sounds better.
-    """
-    if not sentences:
-        return
-    first = sentences[0]
-    cut = next((m for m in _CLAUSE_END.finditer(first) if m.start() >= 8), None)
-    if len(first) > _OPENING_CHARACTERS and cut is not None:
-        yield first[: cut.start()]
-        yield first[cut.end() :]
-    else:
-        yield first
-    yield from sentences[1:]
+
+def _silence(lasts_s: float) -> Iterator[bytes]:
+    yield from _pieces(np.zeros(max(0, round(lasts_s * RATE_HZ)), "<i2"))
 
 
 def _linear16(samples: Samples) -> NDArray[np.int16]:

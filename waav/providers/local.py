@@ -93,8 +93,7 @@ class Speak:
 
     def __init__(self, settings: SpeakSettings, account: Account) -> None:
         vendor_options.read("local", (), settings.options, {})
-        if settings.language:
-            _only_english(settings.language)
+        _only_english(settings.language or "")
         _only_model(settings.model, hibari.MODEL)
         voice = (settings.voice or "heart").lower()
         if voice not in _VOICES:
@@ -103,6 +102,7 @@ class Speak:
         self.opening = wire.Opening(f"engine:{hibari.MODEL}", finish_s=30.0, local=hibari.local())
         self._is_silent = True
         self._warnings: list[wire.Event] = []
+        self._language = settings.language or "en-US"
         self._speed = self._within(settings.rate)
         if settings.emotion is not None:
             lost = emotion.ignored(settings.emotion, "local")
@@ -111,7 +111,8 @@ class Speak:
     def send(self, command: wire.Command) -> list[wire.Outgoing]:
         match command:
             case wire.Speak(text):
-                return [json.dumps({"text": text, "speed": self._speed})]
+                asked = {"text": text, "speed": self._speed, "language": self._language}
+                return [json.dumps(asked)]
         # Clear: the link stops the synthesis between two pieces, there is nothing to tell the model.
         return []
 

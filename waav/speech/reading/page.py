@@ -1,0 +1,218 @@
+"""A text on its way to being read: the rules that apply at a place, what was seen so far, what is said for it.
+
+A rule is a pattern and what is said for what it matches. Patterns are tried only where a word or sign begins, in the
+order of the rules, and what one has matched is never looked at again. No pattern of ours can run on without bound
+unless it then wins, so reading takes time in proportion to the text's length, whatever it is.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from waav.speech.reading.vocabulary import BEGINNERS, NO_BEGINNERS
+
+DIGIT: Final = "9"
+LETTER: Final = "a"
+"""What a rule may begin with, besides single signs."""
+
+_NO_SPACE_BEFORE: Final = frozenset(",.;:!?…'")
+_REMEMBERED: Final = 8
+_LONGEST_REMEMBERED: Final = 40
+_GROUP: Final = 8
+"""Rules that are tried by one pattern. Behind one that declines, the others of its group are tried one by one."""
+
+_FOLLOWING: Final = re.compile(r"[ \"')\]]*(?:(\n)|([^\s\"'()\]]+))")
+
+
+@dataclass(frozen=True, slots=True)
+class English:
+    """How English is read in a country.
+
+    Args:
+        is_day_first: 3/4/2025 is the third of April.
+        says_and: "two hundred and five".
+        hash_name: what the key # is called.
+    """
+
+    is_day_first: bool = False
+    says_and: bool = False
+    hash_name: str = "pound"
+
+
+class Page:
+    """The text, and what is said for it as far as it was read.
+
+    Attributes:
+        text: what is read.
+        heard: the last words of this sentence as they are written, the last one last.
+        length: characters said since ``take``.
+        is_over: whether a sentence has ended since.
+    """
+
+    def __init__(self, text: str, english: English) -> None:
+        self.text = text
+        self.english = english
+        self.heard: deque[str] = deque(maxlen=_REMEMBERED)
+        self._said: list[str] = []
+        self._last = " "  # character
+        self.length = 0
+        self.is_over = False
+        self._is_apart = True  # whether a space must come before the next word
+
+    def word(self, ago: int = 1) -> str:
+        """The word before this place in lower case; ``ago`` 2: the one before that. Empty where there is none."""
+        return self.heard[-ago].lower() if len(self.heard) >= ago else ""
+
+    def written(self, ago: int = 1) -> str:
+        """The same, as it is written."""
+        return self.heard[-ago] if len(self.heard) >= ago else ""
+
+    def character(self, place: int) -> str:
+        """The character there; a space outside the text."""
+        return self.text[place] if 0 <= place < len(self.text) else " "
+
+    def say(self, words: str) -> None:
+        """Say words that stand for something; they touch nothing."""
+        self._put(words, is_apart=True)
+        self._is_apart = True
+
+    def copy(self, written: str) -> None:
+        """Say what is written."""
+        self._put(written, is_apart=self._is_apart)
+        self._is_apart = False
+
+    def note(self, word: str) -> None:
+        """Remember a word of this sentence."""
+        self.heard.append(word[-_LONGEST_REMEMBERED:])
+
+    def end_sentence(self) -> None:
+        """What comes is another sentence."""
+        self.heard.clear()
+        self.is_over = True
+
+    def ends_sentence(self, place: int, is_likely: bool = False) -> bool:
+        """Whether a sentence ends with the full stop of an abbreviation before ``place``.
+
+        Args:
+            is_likely: any capital begins another sentence, but for those that go with times of day. Otherwise only
+                a word does that hardly ever stands inside one with a capital.
+        """
+        following = _FOLLOWING.match(self.text, place)
+        if following is None or following[1]:
+            return True
+        word = following[2]
+        return word in BEGINNERS or (is_likely and word[0].isupper() and word not in NO_BEGINNERS)
+
+    def closed(self, words: str, found: re.Match[str], is_likely: bool = False) -> str:
+        """``words`` with the full stop that was both an abbreviation's and the sentence's."""
+        if not found[0].endswith(".") or not self.ends_sentence(found.end(), is_likely):
+            return words
+        self.end_sentence()
+        return words + "."
+
+    def take(self) -> str:
+        """What was said since the last time."""
+        said = "".join(self._said)
+        self._said.clear()
+        self._last = " "
+        self.length = 0
+        self.is_over = False
+        return said
+
+    def _put(self, words: str, is_apart: bool) -> None:
+        if not words:
+            return
+        if is_apart and not self._last.isspace() and words[0] not in _NO_SPACE_BEFORE:
+            self._said.append(" ")
+        self._said.append(words)
+        self.length += len(words)
+        self._last = words[-1]
+
+
+Read = Callable[[re.Match[str], Page], str | None]
+
+
+class Rule(NamedTuple):
+    """What is said where a pattern matches.
+
+    Args:
+        begins: ``DIGIT``, ``LETTER`` and single signs: the only characters the pattern begins with.
+        pattern: no named groups, no references to groups.
+        read: returns the words; None if the rule does not apply after all.
+    """
+
+    begins: str
+    pattern: re.Pattern[str]
+    read: Read
+
+
+def rule(begins: str, pattern: str, read: Read, flags: int = 0) -> Rule:
+    """A rule of a pattern that is compiled here."""
+    return Rule(begins, re.compile(pattern, flags), read)
+
+
+class Rules:
+    """Rules in their order."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        by_begin: dict[str, list[Rule]] = {}
+        for one in rules:
+            for begin in one.begins:
+                by_begin.setdefault(begin, []).append(one)
+        self._choices = {begin: _Choice(rules) for begin, rules in by_begin.items()}
+
+    def apply(self, page: Page, place: int) -> int:
+        """Say what is at ``place`` by the first rule that applies; returns where it ends, or ``place``."""
+        character = page.text[place]
+        kind = DIGIT if character.isdecimal() else LETTER if character.isalpha() else character
+        choice = self._choices.get(kind)
+        return choice.apply(page, place) if choice is not None else place
+
+
+class _Choice:
+    """Rules for one kind of beginning."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._groups = [
+            _Group(rules[start : start + _GROUP]) for start in range(0, len(rules), _GROUP)
+        ]
+
+    def apply(self, page: Page, place: int) -> int:
+        for group in self._groups:
+            end = group.apply(page, place)
+            if end > place:
+                return end
+        return place
+
+
+class _Group:
+    """A few rules of which one pattern finds the first that matches, sooner than one after the other."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._rules = rules
+        self._any = re.compile(
+            "|".join(f"(?P<r{number}>{_flagged(one.pattern)})" for number, one in enumerate(rules))
+        )
+
+    def apply(self, page: Page, place: int) -> int:
+        first = self._any.match(page.text, place)
+        if first is None:
+            return place
+        begin = int(str(first.lastgroup)[1:])
+        for one in self._rules[begin:]:
+            found = one.pattern.match(page.text, place)
+            if found is None:
+                continue
+            words = one.read(found, page)
+            if words is not None and found.end() > place:
+                page.say(words)
+                page.note(found[0])
+                return found.end()
+        return place
+
+
+def _flagged(pattern: re.Pattern[str]) -> str:
+    ignores_case = pattern.flags & re.IGNORECASE
+    return f"(?i:{pattern.pattern})" if ignores_case else f"(?:{pattern.pattern})"
