@@ -21,6 +21,7 @@ COMMANDS = {
     "local": "the embedded voice: first audio, clear, calls opened and closed",
     "wer": "word error rate of the embedded recogniser",
     "mutations": "small faults put into the code: whether the tests notice",
+    "reading": "how the embedded voice reads numbers, dates, addresses and the like",
     "conformance": "the Autobahn test suite: as server, as gateway and as client",
     "growth": "CPU and memory at growing numbers of calls, as a picture",
     "report": "everything that docs/performance.md shows, and the page itself",

@@ -23,7 +23,8 @@ MICROPHONE_HZ = 48000
 @cache
 def spoken(text: str) -> Any:
     """Samples of the embedded voice at the microphone's rate."""
-    return soxr.resample(Hibari().speak(text, 1.0), 24000, MICROPHONE_HZ)
+    voice = Hibari()
+    return soxr.resample(voice.speak(voice.phonemes(text), 1.0), 24000, MICROPHONE_HZ)
 
 
 def sound_file(path: Path, *parts: float | str) -> Path:

@@ -46,7 +46,8 @@ def spoken() -> tuple[list[dict[str, Any]], dict[str, bytes]]:
     index, sounds = [], {}
     random = np.random.default_rng(1)
     for number, text in enumerate(SENTENCES):
-        voice = soxr.resample(Hibari().speak(text, 1.0), 24000, RATE_HZ) * 0.5
+        heart = Hibari()
+        voice = soxr.resample(heart.speak(heart.phonemes(text), 1.0), 24000, RATE_HZ) * 0.5
         loudness = np.sqrt(np.convolve(voice**2, np.ones(160) / 160, "same"))
         # 32 dB below the loudest: what is fainter nobody takes for the word's end.
         heard = np.flatnonzero(loudness > loudness.max() / 40)

@@ -37,6 +37,7 @@ from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
+from waav.speech.sentences import Pronunciation
 from waav.speech.wav import header, pack
 from waav.speech.wire import Transcript
 
@@ -638,7 +639,10 @@ class SpeakTests(SessionCase):
 
     def test_pronunciations(self) -> None:
         """A call applies pronunciations once as well (SPK-01, D-08)."""
-        replaced = replace(speaking(), pronunciations=(("cat", "cat food"), ("food", "rice")))
+        replaced = replace(
+            speaking(),
+            pronunciations=(Pronunciation("cat", "cat food"), Pronunciation("food", "rice")),
+        )
         self.ready(both(speaking=replaced))
         self.session.say("The cat eats.")
         self.assertEqual(self.mouth.texts, ["The cat food eats."])

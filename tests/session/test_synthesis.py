@@ -14,6 +14,7 @@ from waav.session.world import World
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, SpeakSettings
+from waav.speech.sentences import Pronunciation
 
 
 class SynthesisTests(SynchronousTestCase):
@@ -45,7 +46,7 @@ class SynthesisTests(SynchronousTestCase):
             speaking_provider(format=delivered, **provider),
             SpeakSettings("mouth", wanted, wants_format=wants_format),
             Account(),
-            pronunciations=(("cat", "cat food"), ("food", "rice")),
+            pronunciations=(Pronunciation("cat", "cat food"), Pronunciation("food", "rice")),
         )
         return synthesize(
             World(**world), speaking, text, on_audio or self.audio.append, self.formats.append

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from waav.secret import Secret
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
+from waav.speech.sentences import Pronunciation
 
 _T = TypeVar("_T")
 
@@ -27,7 +28,7 @@ class Speaking:
     provider: Provider
     settings: SpeakSettings
     account: Account
-    pronunciations: tuple[tuple[str, str], ...] = ()
+    pronunciations: tuple[Pronunciation, ...] = ()
     dial_s: float | None = None  # connection_timeout of the message
     request_s: float | None = None  # request_timeout of the message
     use_cache: bool = True

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 # Markup that must stay as it is: SSML and the like, and Deepgram's \{...\}. No part of it can run on over the
 # beginning of another, so that text full of beginnings is still read in linear time.
@@ -14,39 +14,60 @@ _TAG: Final = (
 )
 
 
-def pronounce(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+class Pronunciation(NamedTuple):
+    """What should be said for a word.
+
+    Args:
+        word: one or several, found as whole words.
+        said: in its place.
+        is_exact: only where it is written with the same capitals.
+    """
+
+    word: str
+    said: str
+    is_exact: bool = False
+
+
+def pronounce(text: str, rules: Iterable[Pronunciation]) -> str:
     """``text`` with words replaced by what should be said for them. To be applied exactly once.
 
-    Whole words only, case matters, longest first; what was put in is never replaced again and means itself, ``$1``
-    and ``\\1`` included. Inside tags nothing is replaced. Of two entries for one word the first counts.
+    Whole words only, longest first, in capitals or not unless a rule is exact; what was put in is never replaced
+    again and means itself, ``$1`` and ``\\1`` included. Inside tags nothing is replaced. Of two rules for one word the
+    one with the very capitals counts, then the first.
 
     Args:
         text: plain text or SSML.
-        pairs: word and pronunciation.
     """
-    sounds: dict[str, str] = {}
-    for word, sound in pairs:
-        if word:
-            sounds.setdefault(word, sound)
-    if not sounds:
+    exact: dict[str, str] = {}
+    folded: dict[str, str] = {}
+    for rule in rules:
+        if rule.word:
+            exact.setdefault(rule.word, rule.said)
+            if not rule.is_exact:
+                folded.setdefault(rule.word.lower(), rule.said)
+    if not exact:
         return text
-    words = sorted(sounds, key=len, reverse=True)
+    words = sorted(exact, key=len, reverse=True)
     # The look at one character spares most places the comparison with every word.
     begins = re.escape("".join(sorted({word[0] for word in words}))) + r"<\\"
     any_word = "|".join(map(re.escape, words))
-    pattern = re.compile(f"(?=[{begins}])(?:({_TAG})|{any_word})", re.DOTALL)
+    pattern = re.compile(f"(?=[{begins}])(?:({_TAG})|{any_word})", re.DOTALL | re.IGNORECASE)
     pieces, done, place = [], 0, 0
     while found := pattern.search(text, place):
         place = found.end()
         if found[1] is not None:
             continue
         start = found.start()
-        word = next((entry for entry in words if _stands_at(text, start, entry)), "")
-        if not word:
+        for word in words:
+            end = start + len(word)
+            written = text[start:end]
+            said = exact.get(written, folded.get(written.lower()))
+            if said is not None and len(written) == len(word) and _is_whole(text, start, end):
+                pieces += [text[done:start], said]
+                done = place = end
+                break
+        else:
             place = start + 1
-            continue
-        pieces += [text[done:start], sounds[word]]
-        done = place = start + len(word)
     return "".join((*pieces, text[done:]))
 
 
@@ -109,14 +130,11 @@ def shorten(text: str, limit: int) -> str:
     return text[: _whole_characters(text, limit)]
 
 
-def _stands_at(text: str, start: int, word: str) -> bool:
-    """Whether ``word`` is there and not a part of a longer word."""
-    end = start + len(word)
-    if not text.startswith(word, start):
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is not a part of a longer word."""
+    if start and _is_of_word(text[start]) and _is_of_word(text[start - 1]):
         return False
-    if start and _is_of_word(word[0]) and _is_of_word(text[start - 1]):
-        return False
-    return end == len(text) or not (_is_of_word(word[-1]) and _is_of_word(text[end]))
+    return end == len(text) or not (_is_of_word(text[end - 1]) and _is_of_word(text[end]))
 
 
 def _is_of_word(character: str) -> bool:

@@ -518,7 +518,7 @@ class SpeakingTests(SynchronousTestCase):
         self.assertEqual(settings.emotion.emotion, "happy")
         self.assertTrue(settings.wants_format)
         self.assertEqual((found.dial_s, found.request_s), (3.0, 20.0))
-        self.assertEqual(found.pronunciations, (("nginx", "engine x"),))
+        self.assertEqual(found.pronunciations, (("nginx", "engine x", False),))
 
     def test_other_names(self) -> None:
         """voice, speed, format and from/to are understood; the documented names win."""
@@ -530,9 +530,16 @@ class SpeakingTests(SynchronousTestCase):
         )
         self.assertEqual((found.settings.voice, found.settings.rate), ("v", 2.0))
         self.assertEqual(found.settings.format.rate_hz, 8000)
-        self.assertEqual(found.pronunciations, (("a", ""),))
+        self.assertEqual(found.pronunciations, (("a", "", False),))
         both = self.speaking(voice="w", voice_id="v", speed=2, speaking_rate=3)
         self.assertEqual((both.settings.voice, both.settings.rate), ("v", 3.0))
+
+    def test_capitals_of_pronunciations(self) -> None:
+        """A pronunciation may ask for the very capitals it is written in."""
+        found = self.speaking(
+            pronunciations=[{"word": "US", "pronunciation": "U S", "case_sensitive": True}]
+        )
+        self.assertEqual(found.pronunciations, (("US", "U S", True),))
 
     def test_rate_in_the_name(self) -> None:
         """A format name with a rate settles the rate; one without leaves the default."""
@@ -554,6 +561,10 @@ class SpeakingTests(SynchronousTestCase):
         for fields, said in (
             ({"speaking_rate": "fast"}, "`tts_config.speaking_rate` must be a number"),
             ({"pronunciations": {}}, "`tts_config.pronunciations` must be a list"),
+            (
+                {"pronunciations": [{"from": "a", "to": "b", "case_sensitive": "no"}]},
+                "`tts_config.pronunciations[0].case_sensitive` must be true or false",
+            ),
             ({"pronunciations": [3]}, "`tts_config.pronunciations[0]` must be an object"),
             (
                 {"pronunciations": [{"word": "a"}]},

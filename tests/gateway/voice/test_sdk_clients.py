@@ -142,7 +142,7 @@ class SDKTests(SynchronousTestCase):
         speaking = call.settings.speaking
         assert speaking is not None
         self.assertEqual((speaking.settings.voice, speaking.settings.rate), ("luna", 1.2))
-        self.assertEqual(speaking.pronunciations, (("nginx", "engine x"),))
+        self.assertEqual(speaking.pronunciations, (("nginx", "engine x", False),))
         call.outlet.transcript(Transcript("hi", True))
         self.assertEqual(visitor.messages()[0]["text"], "hi")
 

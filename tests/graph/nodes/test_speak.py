@@ -31,6 +31,7 @@ from waav.session.call_settings import Speaking
 from waav.speech import wav, wire
 from waav.speech.audio import AudioFormat
 from waav.speech.provider import Account, Provider, SpeakSettings
+from waav.speech.sentences import Pronunciation
 
 FRAME = bytes(480)  # 10 ms of PCM24K
 
@@ -50,7 +51,7 @@ class SpeakCase(SynchronousTestCase):
         wanted: AudioFormat = PCM24K,
         delivered: AudioFormat | None = None,
         wants_format: bool = False,
-        pronunciations: tuple[tuple[str, str], ...] = (),
+        pronunciations: tuple[Pronunciation, ...] = (),
         is_cut: bool = True,
         is_labelled: bool = False,
         flush_delay_s: float = 0.5,
@@ -231,13 +232,15 @@ class QueueTests(SpeakCase):
 
     def test_pronunciations(self) -> None:
         """Replacements are applied once, before the vendor: none is replaced again (SPK-01, F-178)."""
-        node = self.node(pronunciations=(("cat", "cat food"), ("food", "rice")))
+        node = self.node(
+            pronunciations=(Pronunciation("cat", "cat food"), Pronunciation("food", "rice"))
+        )
         node.receive(Say(1, "The cat eats food, not catfood."))
         self.assertEqual(self.link.texts, ["The cat food eats rice, not catfood."])
 
     def test_pronounced_away(self) -> None:
         """Text that pronunciations leave nothing of is complete without asking the vendor."""
-        node = self.node(pronunciations=(("hm", ""),))
+        node = self.node(pronunciations=(Pronunciation("hm", ""),))
         node.receive(Say(1, "hm"))
         self.assertEqual((self.link.texts, self.story), ([], [("complete", 1)]))
 

@@ -21,6 +21,7 @@ from waav.session.world import World
 from waav.speech.emotion import parse_emotion
 from waav.speech.formats import label, listen_format, resolve
 from waav.speech.provider import Account, ListenSettings, Provider, SpeakSettings
+from waav.speech.sentences import Pronunciation
 from waav.speech.wire import Transcript
 
 TEXT_MAX_BYTES: Final = 1024 * 1024
@@ -513,13 +514,13 @@ def _own_key(read: Fields) -> Secret | None:
     return Secret(key) if key else None
 
 
-def _pronunciation(read: Fields) -> tuple[str, str]:
+def _pronunciation(read: Fields) -> Pronunciation:
     word, said = read.text("word", "from"), read.text("pronunciation", "to")
     if not word:
         raise Malformed(f"missing field `{read.path('word')}`")
     if said is None:
         raise Malformed(f"missing field `{read.path('pronunciation')}`")
-    return word, said
+    return Pronunciation(word, said, read.flag("case_sensitive") is True)
 
 
 def _speaking_rate(rate: float | None) -> float | None:

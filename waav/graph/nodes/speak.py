@@ -27,7 +27,14 @@ from waav.speech import wire
 from waav.speech.audio import AudioFormat, AudioFrame
 from waav.speech.formats import label
 from waav.speech.provider import Account, Provider, SpeakSettings
-from waav.speech.sentences import is_fragment, is_speakable, pronounce, settled, split
+from waav.speech.sentences import (
+    Pronunciation,
+    is_fragment,
+    is_speakable,
+    pronounce,
+    settled,
+    split,
+)
 
 # Answers that will be the same for every text: the key, the bill, the permission.
 _HOPELESS_STATUS = frozenset({401, 402, 403})
@@ -49,7 +56,7 @@ class Speaker(Protocol):
     @property
     def account(self) -> Account: ...
     @property
-    def pronunciations(self) -> tuple[tuple[str, str], ...]: ...
+    def pronunciations(self) -> tuple[Pronunciation, ...]: ...
     @property
     def dial_s(self) -> float | None: ...
     @property

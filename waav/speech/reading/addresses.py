@@ -5,7 +5,7 @@ from typing import Final
 
 from waav.speech.reading import numerals
 from waav.speech.reading.digits import spell
-from waav.speech.reading.page import DIGIT, LETTER, Page, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
 from waav.speech.reading.vocabulary import DOMAIN_WORDS, ENDINGS, FILES, SPELLED_ENDINGS
 
 _SIGNS: Final = {
@@ -93,22 +93,22 @@ def _word(piece: str) -> str:
     return small
 
 
-def _address(found: re.Match[str], page: Page) -> str:
+def _address(found: re.Match[str], passage: Passage) -> str:
     """What stands behind the address is none of it: the end of a sentence, a bracket."""
     text = found[0]
     core = text.rstrip(_TAIL)
     tail = text[len(core) :]
     signs = "".join(sign for sign in tail if sign in ".,;:!?")[:1]
     if signs in (".", "!", "?"):
-        page.end_sentence()
+        passage.end_sentence()
     return spoken(core) + signs
 
 
-def _plain(found: re.Match[str], page: Page) -> str:
+def _plain(found: re.Match[str], passage: Passage) -> str:
     return spoken(found[0])
 
 
-def _path(found: re.Match[str], page: Page) -> str | None:
+def _path(found: re.Match[str], passage: Passage) -> str | None:
     core = found[0].rstrip(_TAIL)
     if core.count("/") < 2 and "." not in core and not core.startswith("~/"):
         return None
@@ -116,11 +116,11 @@ def _path(found: re.Match[str], page: Page) -> str | None:
     return spoken(core) + tail
 
 
-def _at_name(found: re.Match[str], page: Page) -> str:
+def _at_name(found: re.Match[str], passage: Passage) -> str:
     return spoken(found[0])
 
 
-def _internet(found: re.Match[str], page: Page) -> str | None:
+def _internet(found: re.Match[str], passage: Passage) -> str | None:
     """192.168.0.1, with a port or a mask."""
     if any(int(part) > 255 for part in found.groups()[:4]):
         return None

@@ -16,7 +16,7 @@ from waav.speech.reading import (
     signs,
 )
 from waav.speech.reading.markup import PAUSE, PAUSE_END, plain
-from waav.speech.reading.page import English, Page, Rules
+from waav.speech.reading.passage import English, Passage, Rules
 from waav.speech.reading.vocabulary import FRACTION_SIGNS
 
 
@@ -81,19 +81,21 @@ def aloud(text: str, language: str = "en-US") -> Iterator[str | Pause]:
     Raises:
         ValueError: for a language other than English.
     """
-    page = Page(plain(text), country(language))
-    place, end = 0, len(page.text)
+    passage = Passage(plain(text), country(language))
+    place, end = 0, len(passage.text)
     while place < end:
-        if page.text[place] == PAUSE:
-            yield from _sentence(page)
-            behind = page.text.index(PAUSE_END, place)
-            yield Pause(int(page.text[place + 1 : behind]) / 1000)
+        if passage.text[place] == PAUSE:
+            yield from _sentence(passage)
+            behind = passage.text.index(PAUSE_END, place)
+            yield Pause(int(passage.text[place + 1 : behind]) / 1000)
             place = behind + 1
             continue
-        place = _next(page, place)
-        if page.is_over or (page.length > _LONG and place < end and page.text[place] == " "):
-            yield from _sentence(page)
-    yield from _sentence(page)
+        place = _next(passage, place)
+        if passage.is_over or (
+            passage.length > _LONG and place < end and passage.text[place] == " "
+        ):
+            yield from _sentence(passage)
+    yield from _sentence(passage)
 
 
 def country(language: str) -> English:
@@ -106,70 +108,70 @@ def country(language: str) -> English:
     )
 
 
-def _sentence(page: Page) -> Iterator[str]:
-    said = _tidy(page.take())
+def _sentence(passage: Passage) -> Iterator[str]:
+    said = _tidy(passage.take())
     if any(map(str.isalnum, said)):
         yield said
 
 
-def _next(page: Page, place: int) -> int:
+def _next(passage: Passage, place: int) -> int:
     """Say what is at ``place``; returns where it ends."""
-    text = page.text
+    text = passage.text
     character = text[place]
     if character.isspace():
-        return _space(page, place)
-    if not _is_inside(page, place):
-        end = _RULES.apply(page, place)
+        return _space(passage, place)
+    if not _is_inside(passage, place):
+        end = _RULES.apply(passage, place)
         if end > place:
             return end
     word = _WORD.match(text, place)
     if word:
-        page.copy(word[0])
-        page.note(word[0])
+        passage.copy(word[0])
+        passage.note(word[0])
         return word.end()
     if character in ".!?…":
-        return _stop(page, place)
+        return _stop(passage, place)
     if character in ",;:":
-        page.copy(character)
+        passage.copy(character)
     elif character.isdecimal():
-        page.say(numerals.digits(character))
+        passage.say(numerals.digits(character))
     elif (
         character == "-"
-        and page.character(place - 1).isalpha()
-        and page.character(place + 1).isalpha()
+        and passage.character(place - 1).isalpha()
+        and passage.character(place + 1).isalpha()
     ):
-        page.copy("-")
+        passage.copy("-")
     return place + 1
 
 
-def _space(page: Page, place: int) -> int:
-    line_end = _LINE_ENDS.match(page.text, place)
+def _space(passage: Passage, place: int) -> int:
+    line_end = _LINE_ENDS.match(passage.text, place)
     if line_end:
-        page.copy(". ")
-        page.end_sentence()
+        passage.copy(". ")
+        passage.end_sentence()
         return line_end.end()
-    page.copy(" ")
-    space = _SPACE.match(page.text, place)
+    passage.copy(" ")
+    space = _SPACE.match(passage.text, place)
     return space.end() if space else place + 1
 
 
-def _is_inside(page: Page, place: int) -> bool:
+def _is_inside(passage: Passage, place: int) -> bool:
     """Whether a sign stands inside a word, where it begins nothing."""
     return (
-        page.text[place] in "-.'"
-        and page.character(place - 1).isalnum()
-        and page.character(place + 1).isalnum()
+        passage.text[place] in "-.'"
+        and passage.character(place - 1).isalnum()
+        and passage.character(place + 1).isalnum()
     )
 
 
-def _stop(page: Page, place: int) -> int:
+def _stop(passage: Passage, place: int) -> int:
     """The end of a sentence, or a full stop that stands for nothing."""
-    found = _SENTENCE_END.match(page.text, place)
+    found = _SENTENCE_END.match(passage.text, place)
     assert found is not None
     signs_met = found[0]
-    page.copy(_strongest(signs_met))
-    if page.character(found.end()).isspace():
-        page.end_sentence()
+    passage.copy(_strongest(signs_met))
+    if passage.character(found.end()).isspace():
+        passage.end_sentence()
     return found.end()
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from waav.speech.reading import numerals
-from waav.speech.reading.page import DIGIT, LETTER, Page, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
 from waav.speech.reading.vocabulary import CODES, DIALLED, FILLERS, NUMBERED, ROOMS, SCALES, UNITS
 
 _MARK: Final = "\ue002"
@@ -46,12 +46,12 @@ def _parts(group: str) -> list[str]:
     return [group[start:end] for start, end in zip(cuts, [*cuts[1:], len(group)], strict=True)]
 
 
-def names_code(page: Page, length: int) -> bool:
+def names_code(passage: Passage, length: int) -> bool:
     """Whether what was said before means that the characters now are to be read one by one."""
     is_told = False
     for ago in range(1, 7):
-        word = page.word(ago).strip("#:=.,")
-        if word[:1].isdecimal() and page.word(ago + 1) == _MARK:
+        word = passage.word(ago).strip("#:=.,")
+        if word[:1].isdecimal() and passage.word(ago + 1) == _MARK:
             return length >= 3
         if word in CODES:
             return True
@@ -65,15 +65,15 @@ def names_code(page: Page, length: int) -> bool:
     return False
 
 
-def _code(found: re.Match[str], page: Page) -> str | None:
+def _code(found: re.Match[str], passage: Passage) -> str | None:
     text = found[0]
     characters = sum(map(str.isalnum, text))
-    if _COUNTED.match(page.text, found.end()) or not names_code(page, characters):
+    if _COUNTED.match(passage.text, found.end()) or not names_code(passage, characters):
         return None
     amount = _AMOUNT.fullmatch(text)
     if amount and (amount[1] in UNITS or amount[1] in SCALES):
         return None
-    page.note(_MARK)
+    passage.note(_MARK)
     if text.replace(" ", "").replace("-", "").isdecimal():
         return in_groups(text)
     return ", ".join(map(_word_or_letters, re.split(r"[ \-]+", text)))
@@ -88,16 +88,16 @@ def _word_or_letters(part: str) -> str:
     return " ".join(numerals.digits(run) if run.isdecimal() else spell(run) for run in runs)
 
 
-def _four_by_four(found: re.Match[str], page: Page) -> str | None:
+def _four_by_four(found: re.Match[str], passage: Passage) -> str | None:
     """A card's number; several years are none."""
     if all(part[:2] in ("18", "19", "20") for part in found[0].split(" ")):
         return None
-    return _told(found, page)
+    return _told(found, passage)
 
 
-def _told(found: re.Match[str], page: Page) -> str:
+def _told(found: re.Match[str], passage: Passage) -> str:
     """A telephone number: digits, and pauses between its groups."""
-    page.note(_MARK)
+    passage.note(_MARK)
     text = found[0]
     extension = found.group(found.re.groups) if found.re.groups else None
     if extension:
@@ -107,11 +107,11 @@ def _told(found: re.Match[str], page: Page) -> str:
     return f"{words}, extension {numerals.digits(extension)}" if extension else words
 
 
-def _international(found: re.Match[str], page: Page) -> str | None:
-    return _told(found, page) if len(re.findall(r"\d", found[0])) >= 7 else None
+def _international(found: re.Match[str], passage: Passage) -> str | None:
+    return _told(found, passage) if len(re.findall(r"\d", found[0])) >= 7 else None
 
 
-def _vanity(found: re.Match[str], page: Page) -> str:
+def _vanity(found: re.Match[str], passage: Passage) -> str:
     """1-800-FLOWERS: words are words, and other letters are spelled."""
     parts = [
         numerals.digits(part) if part.isdecimal()
@@ -122,46 +122,46 @@ def _vanity(found: re.Match[str], page: Page) -> str:
     return ", ".join(parts)
 
 
-def _dialled(found: re.Match[str], page: Page) -> str | None:
+def _dialled(found: re.Match[str], passage: Passage) -> str | None:
     """Digits behind "call": three or more are a number one dials."""
-    if not _is_dialled(page):
+    if not _is_dialled(passage):
         return None
-    if len(found[0]) < 3 or _COUNTED.match(page.text, found.end()):
+    if len(found[0]) < 3 or _COUNTED.match(passage.text, found.end()):
         return None
-    return _told(found, page)
+    return _told(found, passage)
 
 
-def _is_dialled(page: Page) -> bool:
+def _is_dialled(passage: Passage) -> bool:
     """Behind "call", "call us at", "text STOP to"."""
-    if page.word() in DIALLED:
+    if passage.word() in DIALLED:
         return True
-    if page.word() not in ("at", "on", "to", "from"):
+    if passage.word() not in ("at", "on", "to", "from"):
         return False
-    return any(page.word(ago) in DIALLED for ago in (2, 3, 4))
+    return any(passage.word(ago) in DIALLED for ago in (2, 3, 4))
 
 
-def _emergency(found: re.Match[str], page: Page) -> str | None:
-    if found[0] not in _SHORT_NUMBERS or _COUNTED.match(page.text, found.end()):
+def _emergency(found: re.Match[str], passage: Passage) -> str | None:
+    if found[0] not in _SHORT_NUMBERS or _COUNTED.match(passage.text, found.end()):
         return None
-    if found[0] not in ("911", "988") and page.word() not in DIALLED | {"dialed", "to"}:
+    if found[0] not in ("911", "988") and passage.word() not in DIALLED | {"dialed", "to"}:
         return None
     return numerals.digits(found[0])
 
 
-def _bare(found: re.Match[str], page: Page) -> str | None:
+def _bare(found: re.Match[str], passage: Passage) -> str | None:
     """Seven digits or more without a comma: an amount only if it is round."""
     text = found[0]
     if text[0] != "0" and len(text.rstrip("0")) <= 3 and len(text) <= 15:
         return None
-    return _told(found, page)
+    return _told(found, passage)
 
 
-def _room(found: re.Match[str], page: Page) -> str | None:
+def _room(found: re.Match[str], passage: Passage) -> str | None:
     """Room 204 is two oh four, 1412 fourteen twelve; hundreds stay hundreds."""
-    is_flight = "flight" in (page.word(2), page.word(3)) and re.fullmatch(
-        r"[a-z]{2}|[a-z]\d|\d[a-z]", page.word()
+    is_flight = "flight" in (passage.word(2), passage.word(3)) and re.fullmatch(
+        r"[a-z]{2}|[a-z]\d|\d[a-z]", passage.word()
     )
-    if page.word().strip(".") not in ROOMS and page.word() != "flight" and not is_flight:
+    if passage.word().strip(".") not in ROOMS and passage.word() != "flight" and not is_flight:
         return None
     return in_pairs(found[0])
 
@@ -181,24 +181,24 @@ def in_pairs(text: str) -> str:
     )
 
 
-def _keys(found: re.Match[str], page: Page) -> str | None:
+def _keys(found: re.Match[str], passage: Passage) -> str | None:
     """*67 and *123#: what is typed on a telephone."""
     if (
         "*" not in found[0]
         and found[0][-1] != "#"
-        and page.word() not in DIALLED | {"press", "type", "enter"}
+        and passage.word() not in DIALLED | {"press", "type", "enter"}
     ):
         return None
-    names = {"*": "star", "#": page.english.hash_name}
+    names = {"*": "star", "#": passage.english.hash_name}
     return " ".join(names.get(key) or numerals.digits(key) for key in found[0])
 
 
-def _one_group(found: re.Match[str], page: Page) -> str:
+def _one_group(found: re.Match[str], passage: Passage) -> str:
     """9-1-1."""
     return numerals.digits(found[0].replace("-", ""))
 
 
-def _leading_zero(found: re.Match[str], page: Page) -> str:
+def _leading_zero(found: re.Match[str], passage: Passage) -> str:
     return in_groups(found[0])
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from waav.speech.reading import numerals
 from waav.speech.reading.digits import spell
-from waav.speech.reading.page import DIGIT, LETTER, Page, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
 from waav.speech.reading.vocabulary import (
     ABBREVIATIONS,
     BARE,
@@ -40,26 +40,26 @@ def dotted(letters: str) -> str:
 # Capitals.
 
 
-def _bare(found: re.Match[str], page: Page) -> str | None:
+def _bare(found: re.Match[str], passage: Passage) -> str | None:
     word, possessive = found.groups()
-    is_dotted = page.character(found.end()) == "."
+    is_dotted = passage.character(found.end()) == "."
     if is_dotted and (word in TITLES or word in ABBREVIATIONS or word in STREETS):
         return None
-    if word in SHOUTED and _is_shouted(page, found):
+    if word in SHOUTED and _is_shouted(passage, found):
         return None
     return BARE[word] + (possessive or "")
 
 
-def _is_shouted(page: Page, found: re.Match[str]) -> bool:
+def _is_shouted(passage: Passage, found: re.Match[str]) -> bool:
     """Whether everything around is in capitals, so that capitals mean nothing."""
-    around = [word for word in list(page.heard)[-2:] if len(word) > 2 and word.isalpha()]
-    behind = _WORD_FOLLOWS.match(page.text, found.end())
+    around = [word for word in list(passage.heard)[-2:] if len(word) > 2 and word.isalpha()]
+    behind = _WORD_FOLLOWS.match(passage.text, found.end())
     if behind:
         around.append(behind[1])
     return bool(around) and all(word.isupper() and word not in BARE for word in around)
 
 
-def _capitals(found: re.Match[str], page: Page) -> str | None:
+def _capitals(found: re.Match[str], passage: Passage) -> str | None:
     """XML, UA, PCs: capitals that cannot be said as a word. Others are left to the voice's dictionary."""
     word = found[1]
     if _VOWEL.search(word) and (len(word) > 2 or word in SMALL_WORDS):
@@ -67,32 +67,32 @@ def _capitals(found: re.Match[str], page: Page) -> str | None:
     return dotted(word) + _PLURALS[found[2]]
 
 
-def _with_and(found: re.Match[str], page: Page) -> str:
+def _with_and(found: re.Match[str], passage: Passage) -> str:
     """R&D, AT&T."""
     return " and ".join(map(dotted, found[0].split("&")))
 
 
-def _with_stroke(found: re.Match[str], page: Page) -> str:
+def _with_stroke(found: re.Match[str], passage: Passage) -> str:
     """TCP/IP."""
     return " ".join(BARE.get(part) or dotted(part) for part in found[0].split("/"))
 
 
-def _from_to(found: re.Match[str], page: Page) -> str:
+def _from_to(found: re.Match[str], passage: Passage) -> str:
     """A-Z."""
     return f"{spell(found[1])} to {spell(found[2])}"
 
 
-def _sharp(found: re.Match[str], page: Page) -> str:
+def _sharp(found: re.Match[str], passage: Passage) -> str:
     """C#."""
     return f"{spell(found[1])} sharp"
 
 
-def _pluses(found: re.Match[str], page: Page) -> str:
+def _pluses(found: re.Match[str], passage: Passage) -> str:
     """C++."""
     return spell(found[1]) + " plus" * len(found[2])
 
 
-def _either(found: re.Match[str], page: Page) -> str:
+def _either(found: re.Match[str], passage: Passage) -> str:
     """he/she."""
     return f"{found[1]} or {found[2]}"
 
@@ -100,8 +100,8 @@ def _either(found: re.Match[str], page: Page) -> str:
 # Letters with digits.
 
 
-def _mixed(found: re.Match[str], page: Page) -> str:
-    """B12, MP3, COVID-19, F-16, A1B2C3, BA2490."""
+def _mixed(found: re.Match[str], passage: Passage) -> str:
+    """B12, MP3, COVID-19, A1B2C3, BA2490."""
     runs = re.findall(r"\d+|[A-Za-z]+", found[0])
     return " ".join(_run(run, is_code=len(runs) > 2) for run in runs)
 
@@ -118,7 +118,7 @@ def _run(run: str, is_code: bool) -> str:
     return spell(run) if is_code else dotted(run)
 
 
-def _digits_first(found: re.Match[str], page: Page) -> str:
+def _digits_first(found: re.Match[str], passage: Passage) -> str:
     """4K, 5G, 3D, 2FA, 1080p, 3B."""
     number, letters = found.groups()
     if letters in "pi" and number in _RESOLUTIONS:
@@ -129,12 +129,12 @@ def _digits_first(found: re.Match[str], page: Page) -> str:
     )
 
 
-def _race(found: re.Match[str], page: Page) -> str:
+def _race(found: re.Match[str], passage: Passage) -> str:
     """A 10K run."""
     return f"{numerals.cardinal(found[1])} K"
 
 
-def _pension(found: re.Match[str], page: Page) -> str:
+def _pension(found: re.Match[str], passage: Passage) -> str:
     """401(k)."""
     return "four oh one K"
 
@@ -147,43 +147,44 @@ _STOPS: Final = re.compile(
 )
 
 
-def _roman(found: re.Match[str], page: Page) -> str | None:
+def _roman(found: re.Match[str], passage: Passage) -> str | None:
     """Henry VIII is the eighth, Chapter IV is four."""
     value = str(numerals.roman(found[0]))
-    before = page.written()
+    before = passage.written()
     if value == "0" or not before:
         return None
     if before.lower().removesuffix("'s") in SECTIONS:
         is_pronoun = found[0] == "I" and before.islower()
         return None if is_pronoun else numerals.cardinal(value)
-    if _CENTURY.match(page.text, found.end()) and len(found[0]) > 1:
+    if _CENTURY.match(passage.text, found.end()) and len(found[0]) > 1:
         return numerals.ordinal(value)
     if not before[0].isupper():
         return None
-    if found[0] == "I" and not _STOPS.match(page.text, found.end()):
+    if found[0] == "I" and not _STOPS.match(passage.text, found.end()):
         return None
     if before in RULERS or (
-        len(found[0]) > 1 and page.written(2) in FIRST_NAMES and int(value) < 9
+        len(found[0]) > 1 and passage.written(2) in FIRST_NAMES and int(value) < 9
     ):
         return f"the {numerals.ordinal(value)}"
-    if len(found[0]) == 1 or found[0] in NO_NUMERALS:
+    # Of unknown things there are not fifty, and DL is an airline.
+    if len(found[0]) == 1 or found[0] in NO_NUMERALS or not set(found[0]) <= set("IVX"):
         return None
     return numerals.cardinal(value)
 
 
-def _small_roman(found: re.Match[str], page: Page) -> str | None:
+def _small_roman(found: re.Match[str], passage: Passage) -> str | None:
     """Scene ii."""
     value = numerals.roman(found[0].upper())
-    return numerals.cardinal(str(value)) if value and page.word() in SECTIONS else None
+    return numerals.cardinal(str(value)) if value and passage.word() in SECTIONS else None
 
 
 # Versions.
 
 
-def _version(found: re.Match[str], page: Page) -> str | None:
+def _version(found: re.Match[str], passage: Passage) -> str | None:
     """v2.0, Python 3.11; three parts or more are a version by themselves."""
     named, text = found.groups()
-    if not named and page.word() not in VERSIONED and text.count(".") < 2:
+    if not named and passage.word() not in VERSIONED and text.count(".") < 2:
         return None
     words = " point ".join(
         numerals.digits(part) if part[0] == "0" or len(part) > 3 else numerals.cardinal(part)
@@ -208,7 +209,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     rule(LETTER, r"[IVXLCDM]{1,12}(?!\w)(?!\.\w)", _roman),
     rule(LETTER, r"[ivx]{1,6}(?!\w)(?!\.\w)", _small_roman),
-    rule(LETTER, r"[A-Za-z]{1,24}-?\d{1,12}(?:-?[A-Za-z\d]{1,12}){0,6}(?!\w)(?!\.\d)", _mixed),
+    rule(LETTER, r"[A-Za-z]{1,24}+-?\d[A-Za-z\d]{0,60}+(?:-[A-Za-z\d]{1,12}+){0,6}(?!\w)(?!\.\d)", _mixed),
     rule(LETTER, r"([A-Z]{2,5})(s|'s)?(?!\w)", _capitals),
     rule(LETTER, r"(he|she|him|his|her|they|He|She|They)/(she|her|hers|him|they|them)(?!\w)", _either),
     rule(DIGIT, r"(10|5)[kK](?= (?:run|race|walk)\b)", _race),

@@ -48,6 +48,9 @@ _ORDINALS: Final = {
 }
 _ROMAN: Final = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
+_LONGEST_ROMAN: Final = 15
+"""Letters of 3888. A thousand of M is no number that anybody writes."""
+
 LONGEST: Final = 18
 """Digits that have names. What is longer is read digit by digit."""
 
@@ -127,6 +130,8 @@ def plural(words: str) -> str:
 def roman(text: str) -> int:
     """The value of a roman numeral in capitals; 0 if it is none, or one that nobody writes, such as IIX."""
     total = 0
+    if not text or len(text) > _LONGEST_ROMAN:
+        return 0
     for letter, following in zip(text, [*text[1:], ""], strict=True):
         value = _ROMAN.get(letter, 0)
         if not value:
@@ -142,7 +147,7 @@ def _written(number: int) -> str:
         (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
         (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
     ):  # fmt: skip
-        while number >= value and len(written) < 20:
+        while number >= value:
             written += letters
             number -= value
     return written

@@ -3,132 +3,133 @@
 import re
 from typing import Final
 
-from waav.speech.reading.page import Page, Rule, rule
+from waav.speech.reading.passage import Passage, Rule, rule
 from waav.speech.reading.vocabulary import SIGNS
 
 _ROUND: Final = re.compile(r" ?[)\]}]")
 
 
-def _said(found: re.Match[str], page: Page) -> str:
+def _said(found: re.Match[str], passage: Passage) -> str:
     return SIGNS[found[0]]
 
 
-def _nothing(found: re.Match[str], page: Page) -> str:
+def _nothing(found: re.Match[str], passage: Passage) -> str:
     return ""
 
 
-def _comma(found: re.Match[str], page: Page) -> str:
+def _comma(found: re.Match[str], passage: Passage) -> str:
     return ","
 
 
-def _is_touching(page: Page, place: int) -> bool:
-    return not page.character(place).isspace()
+def _is_touching(passage: Passage, place: int) -> bool:
+    return not passage.character(place).isspace()
 
 
-def _star(found: re.Match[str], page: Page) -> str:
+def _star(found: re.Match[str], passage: Passage) -> str:
     """A key of the telephone; a multiplication between numbers; else a mark of emphasis."""
-    before, behind = page.character(found.start() - 1), page.character(found.end())
-    if _is_between_numbers(found, page):
+    before, behind = passage.character(found.start() - 1), passage.character(found.end())
+    if _is_between_numbers(found, passage):
         return "times"
     if before.isalpha() or behind.isalpha() or len(found[0]) > 1:
         return ""
     return "star"
 
 
-def _is_between_numbers(found: re.Match[str], page: Page) -> bool:
-    left = page.text[max(0, found.start() - 3) : found.start()].rstrip()
-    right = page.text[found.end() : found.end() + 3].lstrip()
+def _is_between_numbers(found: re.Match[str], passage: Passage) -> bool:
+    left = passage.text[max(0, found.start() - 3) : found.start()].rstrip()
+    right = passage.text[found.end() : found.end() + 3].lstrip()
     return (
         left[-1:].isdecimal()
         and right[:1].isdecimal()
         and found[0] == "*"
-        and "#" not in page.text[found.end() : found.end() + 8]
+        and "#" not in passage.text[found.end() : found.end() + 8]
     )
 
 
-def _hash(found: re.Match[str], page: Page) -> str:
+def _hash(found: re.Match[str], passage: Passage) -> str:
     """#5 is number five, #sale a hashtag, # alone the key."""
-    behind = page.character(found.end())
-    before = page.character(found.start() - 1)
+    behind = passage.character(found.end())
+    before = passage.character(found.start() - 1)
     if len(found[0]) > 1:
         return ""
     if behind.isdecimal() and not (before.isdecimal() or before in "*#"):
         return "number"
     if behind.isalpha() and not before.isalnum():
         return "hashtag"
-    return page.english.hash_name
+    return passage.english.hash_name
 
 
-def _less(found: re.Match[str], page: Page) -> str:
+def _less(found: re.Match[str], passage: Passage) -> str:
     """Compares numbers; elsewhere a bracket."""
-    behind = page.text[found.end() : found.end() + 2].lstrip()
-    before = page.text[max(0, found.start() - 2) : found.start()].rstrip()
+    behind = passage.text[found.end() : found.end() + 2].lstrip()
+    before = passage.text[max(0, found.start() - 2) : found.start()].rstrip()
     is_compared = behind[:1].isalnum() or behind[:1] in "$€£-."
     if not is_compared or not (before[-1:].isalnum() or before == "" or behind[:1].isdecimal()):
         return ""
     return "less than" if found[0] == "<" else "greater than"
 
 
-def _tilde(found: re.Match[str], page: Page) -> str:
+def _tilde(found: re.Match[str], passage: Passage) -> str:
     return (
         "about"
-        if page.character(found.end()).isdecimal() or page.character(found.end()) in "$€£"
+        if passage.character(found.end()).isdecimal() or passage.character(found.end()) in "$€£"
         else ""
     )
 
 
-def _bracket(found: re.Match[str], page: Page) -> str:
+def _bracket(found: re.Match[str], passage: Passage) -> str:
     return ","
 
 
-def _stroke(found: re.Match[str], page: Page) -> str:
+def _stroke(found: re.Match[str], passage: Passage) -> str:
     """Between words one of them, at other places itself."""
-    before, behind = page.character(found.start() - 1), page.character(found.end())
+    before, behind = passage.character(found.start() - 1), passage.character(found.end())
     if before.isspace() and behind.isspace():
-        return "divided by" if page.written()[-1:].isdecimal() else ","
+        return "divided by" if passage.written()[-1:].isdecimal() else ","
     return "slash"
 
 
-def _dash(found: re.Match[str], page: Page) -> str:
+def _dash(found: re.Match[str], passage: Passage) -> str:
     """A long dash, or several hyphens, is a pause."""
     return " —"
 
 
-def _hyphen(found: re.Match[str], page: Page) -> str:
+def _hyphen(found: re.Match[str], passage: Passage) -> str:
     """Between words nothing; alone a pause."""
-    before, behind = page.character(found.start() - 1), page.character(found.end())
+    before, behind = passage.character(found.start() - 1), passage.character(found.end())
     if before.isspace() and behind.isspace():
         return " —"
     return ""
 
 
-def _equals(found: re.Match[str], page: Page) -> str:
+def _equals(found: re.Match[str], passage: Passage) -> str:
     return "equals" if found[0] == "=" else ""
 
 
-def _plus(found: re.Match[str], page: Page) -> str:
+def _plus(found: re.Match[str], passage: Passage) -> str:
     return "plus"
 
 
-def _low_line(found: re.Match[str], page: Page) -> str:
+def _low_line(found: re.Match[str], passage: Passage) -> str:
     return ""
 
 
-def _caret(found: re.Match[str], page: Page) -> str:
+def _caret(found: re.Match[str], passage: Passage) -> str:
     return (
         "to the power of"
-        if page.character(found.end()).isalnum() and page.character(found.start() - 1).isalnum()
+        if passage.character(found.end()).isalnum()
+        and passage.character(found.start() - 1).isalnum()
         else ""
     )
 
 
-def _dot(found: re.Match[str], page: Page) -> str:
+def _dot(found: re.Match[str], passage: Passage) -> str:
     """Inside a word, as in node.js, it is said."""
     return "dot"
 
 
-def _backslash(found: re.Match[str], page: Page) -> str:
-    return "backslash" if _is_touching(page, found.end()) else ""
+def _backslash(found: re.Match[str], passage: Passage) -> str:
+    return "backslash" if _is_touching(passage, found.end()) else ""
 
 
 _LONE: Final = "".join(SIGNS.keys() - set("$+=@&²³"))

@@ -915,3 +915,6 @@ DOMAIN_WORDS: Final = word_set(
     "com org net gov mil info biz app dev tech shop store site cloud online co me int"
 )
 """Parts of domain names that are said as words."""
+
+MANY: Final = word_set("people men women children of feet")
+"""What is counted, though it does not end in s."""

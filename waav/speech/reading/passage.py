@@ -23,7 +23,7 @@ _LONGEST_REMEMBERED: Final = 40
 _GROUP: Final = 8
 """Rules that are tried by one pattern. Behind one that declines, the others of its group are tried one by one."""
 
-_FOLLOWING: Final = re.compile(r"[ \"')\]]*(?:(\n)|([^\s\"'()\]]+))")
+_FOLLOWING: Final = re.compile(r"[ \"')\]]*(?:(\n)|([^\s\"'()\].,;:!?]+))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class English:
     hash_name: str = "pound"
 
 
-class Page:
+class Passage:
     """The text, and what is said for it as far as it was read.
 
     Attributes:
@@ -99,6 +99,8 @@ class Page:
             is_likely: any capital begins another sentence, but for those that go with times of day. Otherwise only
                 a word does that hardly ever stands inside one with a capital.
         """
+        if self.character(place) in ",;:?!-":
+            return False
         following = _FOLLOWING.match(self.text, place)
         if following is None or following[1]:
             return True
@@ -131,7 +133,7 @@ class Page:
         self._last = words[-1]
 
 
-Read = Callable[[re.Match[str], Page], str | None]
+Read = Callable[[re.Match[str], Passage], str | None]
 
 
 class Rule(NamedTuple):
@@ -163,12 +165,12 @@ class Rules:
                 by_begin.setdefault(begin, []).append(one)
         self._choices = {begin: _Choice(rules) for begin, rules in by_begin.items()}
 
-    def apply(self, page: Page, place: int) -> int:
+    def apply(self, passage: Passage, place: int) -> int:
         """Say what is at ``place`` by the first rule that applies; returns where it ends, or ``place``."""
-        character = page.text[place]
+        character = passage.text[place]
         kind = DIGIT if character.isdecimal() else LETTER if character.isalpha() else character
         choice = self._choices.get(kind)
-        return choice.apply(page, place) if choice is not None else place
+        return choice.apply(passage, place) if choice is not None else place
 
 
 class _Choice:
@@ -179,9 +181,9 @@ class _Choice:
             _Group(rules[start : start + _GROUP]) for start in range(0, len(rules), _GROUP)
         ]
 
-    def apply(self, page: Page, place: int) -> int:
+    def apply(self, passage: Passage, place: int) -> int:
         for group in self._groups:
-            end = group.apply(page, place)
+            end = group.apply(passage, place)
             if end > place:
                 return end
         return place
@@ -196,19 +198,19 @@ class _Group:
             "|".join(f"(?P<r{number}>{_flagged(one.pattern)})" for number, one in enumerate(rules))
         )
 
-    def apply(self, page: Page, place: int) -> int:
-        first = self._any.match(page.text, place)
+    def apply(self, passage: Passage, place: int) -> int:
+        first = self._any.match(passage.text, place)
         if first is None:
             return place
         begin = int(str(first.lastgroup)[1:])
         for one in self._rules[begin:]:
-            found = one.pattern.match(page.text, place)
+            found = one.pattern.match(passage.text, place)
             if found is None:
                 continue
-            words = one.read(found, page)
+            words = one.read(found, passage)
             if words is not None and found.end() > place:
-                page.say(words)
-                page.note(found[0])
+                passage.say(words)
+                passage.note(found[0])
                 return found.end()
         return place
 
