@@ -1,10 +1,12 @@
 """The folder that lives as long as the gateway."""
 
+import fcntl
 import stat
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from waav.ops import private
 from waav.ops.private import PrivateFolder
 
 
@@ -21,6 +23,25 @@ class PrivateFolderTests(SynchronousTestCase):
         (folder.path / "cache").mkdir()
         (folder.path / "cache" / "a").write_text("speech")
         folder.stopService()
+        self.assertEqual(list(self.parent.iterdir()), [])
+
+    def test_two_at_once(self) -> None:
+        """A gateway that starts while another does leaves the other's folder alone."""
+        one, other = PrivateFolder(self.parent), PrivateFolder(self.parent)
+        lock, asked = fcntl.flock, []
+
+        def flock(descriptor: int, how: int) -> None:
+            """The other starts when the first has a folder and no lock."""
+            asked.append(descriptor)
+            if len(asked) == 1:
+                other.startService()
+            lock(descriptor, how)
+
+        self.patch(private.fcntl, "flock", flock)
+        one.startService()
+        self.assertEqual(sorted(self.parent.iterdir()), sorted([one.path, other.path]))
+        one.stopService()
+        other.stopService()
         self.assertEqual(list(self.parent.iterdir()), [])
 
     def test_what_a_killed_gateway_left(self) -> None:

@@ -48,10 +48,13 @@ class PrivateFolder(Service):
         for left in self._left_over():
             shutil.rmtree(left, ignore_errors=True)
             self._log.info("removed what a gateway that was killed had left in {path}", path=left)
-        self.path.mkdir(mode=0o700)
-        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Under its name only when it is locked: another gateway that starts now would take it for one left over.
+        new = self.path.with_name(f".{self.path.name}")
+        new.mkdir(mode=0o700)
+        self._lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # The system takes the lock away with the last process that has it.
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        new.rename(self.path)
 
     def stopService(self) -> Any:
         """Remove it with all that is in it."""
