@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parent.parent
 ROWS = (
-    ("errors", "secret", "settings", "tasks", "interfaces"),
-    ("speech", "net"),
+    ("errors", "secret", "settings", "interfaces"),
+    ("speech", "net", "tasks"),
     ("models", "cache"),
     ("providers", "links"),
     ("registry",),

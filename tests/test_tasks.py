@@ -1,9 +1,15 @@
 """Coroutines owned by somebody."""
 
+import gc
+from typing import Any
+from weakref import ref
+
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from waav.tasks import Tasks
+from waav.errors import BadRequest, ProviderLost, untraced
+from waav.tasks import Tasks, started
 
 
 class TasksTests(SynchronousTestCase):
@@ -111,3 +117,70 @@ class TasksTests(SynchronousTestCase):
         tidy.callback(None)
         self.assertEqual(self.successResultOf(task), "stopped")
         self.assertEqual(len(self.tasks), 0)
+
+
+class Thing:
+    """Something that a coroutine works with."""
+
+
+class StartedTests(SynchronousTestCase):
+    """Coroutines that fail leave nothing to the garbage collector."""
+
+    def setUp(self) -> None:
+        self.addCleanup(gc.enable)
+        gc.disable()
+        self.things: list[Any] = []
+        self.told: list[Exception] = []
+
+    def thing(self) -> Thing:
+        thing = Thing()
+        self.things.append(ref(thing))
+        return thing
+
+    async def wait(self, on: Deferred[None]) -> None:
+        thing = self.thing()
+        try:
+            await on
+        except ProviderLost as error:
+            raise BadRequest(f"{type(thing).__name__}: {error}") from error
+
+    async def wait_for(self, on: Deferred[None]) -> None:
+        thing = self.thing()
+        try:
+            await started(self.wait(on))
+        except Exception as error:
+            self.told.append(untraced(error))
+        del thing
+
+    def left(self, waiting: Deferred[None]) -> list[Any]:
+        """What there still is of what the coroutines worked with."""
+        self.successResultOf(waiting)
+        return [one() for one in self.things]
+
+    def test_what_failed(self) -> None:
+        """An error that went through several coroutines holds none of what they worked with."""
+        on: Deferred[None] = Deferred()
+        waiting = started(self.wait_for(on))
+        on.errback(ProviderLost("acme", "gone"))
+        self.assertEqual(self.left(waiting), [None, None])
+        self.assertIsInstance(self.told[0], BadRequest)
+
+    def test_what_was_cancelled(self) -> None:
+        """Nor does a coroutine that was cancelled while it waited for another."""
+        waiting = started(self.wait_for(Deferred()))
+        waiting.cancel()
+        self.assertEqual(self.left(waiting), [None, None])
+        self.assertIsInstance(self.told[0], CancelledError)
+
+    def test_mistakes(self) -> None:
+        """Of an error that nobody expects it is still known where it came from."""
+
+        async def fail() -> None:
+            await succeed_later
+            raise ZeroDivisionError
+
+        succeed_later: Deferred[None] = Deferred()
+        failing = started(fail())
+        succeed_later.callback(None)
+        failure: Failure = self.failureResultOf(failing, ZeroDivisionError)
+        self.assertIn("in fail", failure.getTraceback())

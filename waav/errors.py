@@ -6,7 +6,9 @@ vendor concerned and never contain a key.
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class WaavError(Exception):
@@ -185,3 +187,18 @@ def refusal(
     message = f"{provider} answered HTTP {status}" + (f": {said}" if said else "")
     kind = ProviderBusy if status in _BUSY or status >= 500 else ProviderRefused
     return kind(provider, message, retry_after_s=retry_after_s, upstream_status=status)
+
+
+def untraced(error: E) -> E:
+    """The same exception without the frames that it, and those it came of, passed through.
+
+    Frames hold all they worked with; where a Deferred failed, that is the exception as well, and nobody but the
+    garbage collector would find them. For exceptions whose way is over: answered, forgotten, or become an event.
+    """
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop()
+        if one is not None:
+            rest += [one.__cause__, one.__context__]
+            one.__traceback__ = one.__cause__ = one.__context__ = None
+    return error

@@ -1,11 +1,33 @@
 """Coroutines started on somebody's behalf, and what becomes of them when that somebody goes away."""
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from waav.errors import WaavError, untraced
+
+T = TypeVar("T")
+
+
+def started(coroutine: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+    """Run ``coroutine`` now, up to its first wait; cancelling the Deferred cancels it. For those that fail, or are
+    cancelled, in the ordinary course of a call: see ``unframed``."""
+    return Deferred.fromCoroutine(coroutine).addErrback(unframed)
+
+
+def unframed(failure: Failure) -> Failure:
+    """For ``addErrback``: the same failure, without the frames it passed through if it is one of those we expect.
+
+    The frames of a coroutine that fails, and of whoever cancels it, lead to the very failure that holds them: without
+    this each of them would stay for the garbage collector, with all that its frames worked with.
+    """
+    if isinstance(failure.value, WaavError | CancelledError | TimeoutError):
+        failure.tb = None
+        untraced(failure.value)
+    return failure
 
 
 class Tasks:
@@ -40,8 +62,10 @@ class Tasks:
         def ended(result: Any) -> Any:
             del self._running[task]
             if isinstance(result, Failure):
-                if not result.check(CancelledError):
-                    self._log.failure("{what} failed", failure=result, what=what)
+                if unframed(result).check(CancelledError):
+                    return None
+                self._log.failure("{what} failed", failure=result, what=what)
+                result.cleanFailure()
                 return None
             return result
 

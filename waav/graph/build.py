@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherR
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from waav.errors import WaavError
+from waav.errors import WaavError, untraced
 from waav.graph.definition import Definition, check, flow_order
 from waav.links.dial import Dialler
 from waav.links.engines.engines import Conversation
@@ -125,15 +125,17 @@ class Graph:
         starting = [self._nodes[name].start() for name in self._order]
         try:
             await gatherResults(starting, consumeErrors=True)
+            return
         except FirstError as first:
             for one in starting:
                 one.cancel()
-            cause = first.subFailure.value
+            cause = untraced(first).subFailure.value
             assert cause is not None
-            raise cause from None
+        # Not in there: it would come of the ``FirstError``, which has it.
+        raise cause
 
     async def stop(self, at_once: bool) -> None:
-        """Stop every node, those that feed others first, each whatever became of the others.
+        """Stop every node, those that feed others first, each whatever became of the others. Then there are none.
 
         Cancelling it hurries: what has not stopped yet is stopped at once.
         """
@@ -145,6 +147,8 @@ class Graph:
                 was_cancelled = at_once = True
             except Exception:
                 self._log.failure("node {node} did not stop cleanly", node=name)
+        # They know the call, which knows us.
+        self._nodes, self._order = {}, []
         if was_cancelled:
             raise CancelledError()
 

@@ -110,21 +110,24 @@ def _bad_references(definition: Definition) -> list[str]:
 def _cycle(definition: Definition) -> list[str] | None:
     """The first cycle found, as the path that closes it."""
     finished: set[str] = set()
-
-    def follow(node: str, path: list[str]) -> list[str] | None:
-        if node in path:
-            return [*path[path.index(node) :], node]
-        if node in finished:
-            return None
-        for target in definition.successors(node):
-            found = follow(target, [*path, node])
-            if found:
-                return found
-        finished.add(node)
-        return None
-
     for node in definition.nodes:
-        found = follow(node.id, [])
+        found = _closed_path(definition, node.id, [], finished)
         if found:
             return found
+    return None
+
+
+def _closed_path(
+    definition: Definition, node: str, path: list[str], finished: set[str]
+) -> list[str] | None:
+    """The first cycle on the ways from ``node``, which was reached by ``path``; ``finished`` lead to none."""
+    if node in path:
+        return [*path[path.index(node) :], node]
+    if node in finished:
+        return None
+    for target in definition.successors(node):
+        found = _closed_path(definition, target, [*path, node], finished)
+        if found:
+            return found
+    finished.add(node)
     return None

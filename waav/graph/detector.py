@@ -5,12 +5,14 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from waav.errors import untraced
 from waav.graph.build import Surroundings
 from waav.graph.model_talk import ModelTalk
 from waav.links.engines.engines import Conversation
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter
+from waav.tasks import started
 
 # Audio goes to the worker threads in pieces this long: a thread hop for each frame would cost more than the
 # model.
@@ -61,7 +63,7 @@ class Detector:
 
     def start(self, can_ask: Callable[[bool], None]) -> None:
         """Load the model; ``can_ask`` is told when it is there. If it never is, a caller who asked for it is told why."""
-        Deferred.fromCoroutine(self._start(can_ask))
+        started(self._start(can_ask))
 
     def stop(self) -> None:
         """Give the conversation back; open questions are not answered."""
@@ -81,7 +83,7 @@ class Detector:
 
     def ask(self) -> Deferred[bool | None]:
         """Whether the caller has finished; None if the model could not tell. Never fails."""
-        return Deferred.fromCoroutine(self._asked())
+        return started(self._asked())
 
     def forget(self) -> None:
         """The turn is over: what was said in it does not count in the next."""
@@ -94,7 +96,8 @@ class Detector:
     async def _start(self, can_ask: Callable[[bool], None]) -> None:
         try:
             await self._worker.start()
-        except CancelledError:
+        except CancelledError as cancelled:
+            untraced(cancelled)
             return
         if self._worker.conversation is not None:
             can_ask(True)

@@ -4,10 +4,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from waav.errors import ModelMissing, WaavError
+from waav.errors import ModelMissing, WaavError, untraced
 from waav.graph.build import Surroundings
 from waav.links.engines.engines import Conversation
 from waav.speech import wire
+from waav.tasks import started
 
 
 class ModelTalk:
@@ -50,7 +51,7 @@ class ModelTalk:
 
         Fails with CancelledError if it is stopped before.
         """
-        self._opening = Deferred.fromCoroutine(self._open())
+        self._opening = started(self._open())
         return self._opening
 
     def stop(self) -> Conversation | None:
@@ -71,6 +72,7 @@ class ModelTalk:
                 stream_id=self._surroundings.stream_id,
                 name=self._name,
             )
+        failure.cleanFailure()
 
     async def _open(self) -> None:
         try:
@@ -87,6 +89,7 @@ class ModelTalk:
             )
             if self._is_asked:
                 self._surroundings.warn(self._told(error))
+            untraced(error)
         except Exception:
             self.complain(Failure())
 

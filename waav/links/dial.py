@@ -23,6 +23,7 @@ from waav.links.settings import LinkSettings
 from waav.links.websocket.link import WebSocketLink
 from waav.net.tls import SYSTEM, Trust
 from waav.speech import wire
+from waav.tasks import started
 
 
 class Dialler:
@@ -142,7 +143,7 @@ class Dialler:
         if opening is None:
             ready.callback(link)
         else:
-            Deferred.fromCoroutine(opening).addCallbacks(opened, failed)
+            started(opening).addCallbacks(opened, failed)
         return ready
 
     def keep_warm(self, openings: Iterable[wire.Opening]) -> None:
@@ -162,7 +163,7 @@ class Dialler:
 
         Fails with a ``ProviderError``.
         """
-        return Deferred.fromCoroutine(fetch(self._web, provider, request))
+        return started(fetch(self._web, provider, request))
 
     @property
     def figures(self) -> dict[str, TrafficFigures]:
@@ -171,7 +172,7 @@ class Dialler:
 
     def stop(self) -> Deferred[None]:
         """Hang up everywhere, close kept connections, end the model threads."""
-        return Deferred.fromCoroutine(self._stop())
+        return started(self._stop())
 
     async def _stop(self) -> None:
         for link in list(self._links):

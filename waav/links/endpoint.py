@@ -7,9 +7,9 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
 
-from waav.net.reactor import native
+from waav.net.host import HostEndpoint
+from waav.net.reactor import loop_of, native
 from waav.net.tls import SYSTEM, Trust
-from waav.net.transport import Connection
 
 
 @implementer(IStreamClientEndpoint)
@@ -43,7 +43,11 @@ class VendorEndpoint:
     def _endpoint(self) -> Any:
         """Built only to connect: most requests find a connection."""
         host = self._host.encode("idna")
-        plain = HostnameEndpoint(self._reactor, host, self._port, timeout=self._dial_s)
+        plain: Any
+        if loop_of(self._reactor) is None:
+            plain = HostnameEndpoint(self._reactor, host, self._port, timeout=self._dial_s)
+        else:
+            plain = HostEndpoint(self._reactor, host.decode(), self._port, self._dial_s)
         if not self._is_secure:
             return plain
         return self._trust.endpoint(self._reactor, plain, self._host, self._port)
@@ -53,11 +57,7 @@ class VendorEndpoint:
         connecting: Deferred[IProtocol] = self._endpoint().connect(protocolFactory)
 
         def connected(protocol: Any) -> Any:
-            transport = protocol.transport
-            transport.setTcpNoDelay(True)
-            if isinstance(transport, Connection):
-                # Past the wrapper that Twisted's endpoints leave in between.
-                transport.protocol = protocol
+            protocol.transport.setTcpNoDelay(True)
             return protocol
 
         return connecting.addCallback(connected)

@@ -47,6 +47,7 @@ class Goodbye:
     def said(self) -> None:
         """Nobody waits any longer."""
         self._forget_limit()
+        self._abort = _nothing  # it is the link's, which keeps us
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)
@@ -59,3 +60,7 @@ class Goodbye:
         limit, self._limit = self._limit, None
         if limit is not None:
             limit.cancel()
+
+
+def _nothing() -> None:
+    """There is nothing to hang up any more."""

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet import tcp as stock_tcp
 from twisted.internet import unix as stock_unix
 from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import BadFileError, ConnectBindError, getConnectError
 from twisted.internet.interfaces import IProtocol
@@ -44,6 +45,13 @@ class Attempt:
         if not self._is_over:
             self._task = self._loop.create_task(self._connect(family, name, bind_to))
 
+    def reach(self, address: IPv4Address | IPv6Address) -> None:
+        """Connect to an address, as Twisted writes it."""
+        if isinstance(address, IPv6Address):
+            self.start(socket.AF_INET6, numeric(address.host, address.port))
+        else:
+            self.start(socket.AF_INET, (address.host, address.port))
+
     async def _connect(self, family: int, name: Any, bind_to: Any) -> None:
         try:
             self._handle = handle = _bound(family, bind_to)
@@ -68,7 +76,10 @@ class Attempt:
 
     def _lost(self, reason: Failure) -> None:
         if self._connection is not None:
-            self._connector.connectionLost(reason)
+            # The connection knows us, and the connector does: one would keep the others.
+            connector, self._connector, self._connection = self._connector, None, None
+            self._is_over = True
+            connector.connectionLost(reason)
 
     def failIfNotConnected(self, error: Any) -> None:
         """Give up, unless there is a connection already."""
@@ -80,7 +91,8 @@ class Attempt:
         if self._handle is not None:
             # The task may be waiting for the descriptor: it lets go of it first.
             self._loop.call_soon(self._handle.close)
-        self._connector.connectionFailed(Failure(error))
+        connector, self._connector = self._connector, None
+        connector.connectionFailed(Failure(error))
 
     def loseConnection(self) -> None:
         """End the connection."""

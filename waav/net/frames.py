@@ -53,6 +53,10 @@ class _Keys:
 _next_key = _Keys().next
 
 
+def _let_go(connection: object) -> None:
+    """For a Deferred whose result nobody wants."""
+
+
 class FrameLane:
     """Put in front of Autobahn's ``WebSocketServerProtocol`` or ``WebSocketClientProtocol`` among the bases.
 
@@ -113,6 +117,8 @@ class FrameLane:
             if not hasattr(lane, name):
                 setattr(lane, name, getattr(self.factory, name))
         lane.CONFIG_ATTRS = ()
+        # It fires with the connection itself, which it would then keep alive, and be kept by.
+        lane.is_closed.addCallback(_let_go)
         super()._connectionMade()  # type: ignore[misc]
 
     def _onOpen(self) -> None:

@@ -107,7 +107,16 @@ class Secure:
         self.dataReceived = _ignore
         self.disconnected = True
         self._lower.loseConnection()
-        self._failed(error)
+        self._tell_failure(error)
+
+    def _tell_failure(self, error: Exception) -> None:
+        failed = self._failed
+        self._forget()
+        failed(error)
+
+    def _forget(self) -> None:
+        """How the handshake went has been told; whoever is told knows us, and must not be known for ever."""
+        self._shaken = self._failed = _ignore
 
     def _begin(self) -> None:
         self._timer.cancel()
@@ -116,7 +125,9 @@ class Secure:
         self.dataReceived = self._received
         self._lower.goodbye = self._say_goodbye
         self._lower.protocol = self
-        self._shaken(self)
+        shaken = self._shaken
+        self._forget()
+        shaken(self)
         self._deliver()
 
     def start(self, protocol: IProtocol | None) -> None:
@@ -162,7 +173,7 @@ class Secure:
         if not was_connected:
             if not self.disconnected:
                 self.disconnected = True
-                self._failed(ConnectionLost("the peer hung up during the handshake"))
+                self._tell_failure(ConnectionLost("the peer hung up during the handshake"))
             return
         self.disconnected = True
         if reason.check(ConnectionDone) and not (self._is_ended or self.disconnecting):

@@ -229,17 +229,19 @@ def stacks(ident: int, frames: Frames = sys._current_frames) -> tuple[Stack, ...
     If it is nowhere but in the loop, then no code of its own runs: it waits for the interpreter, or for a processor.
     Then those who may have it are looked at as well: the other threads that do something.
     """
-    found = frames()
-    mine = places(found.get(ident), DEPTH)
-    result: list[Stack] = [("", mine)]
-    if len(mine) == 1 and _where(mine[0]) in _LOOPS:
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
-        for other, frame in found.items():
-            if other not in (ident, threading.get_ident()):
-                theirs = places(frame, OTHERS_DEPTH)
+    found = dict(frames())
+    try:
+        mine = places(found.get(ident), DEPTH)
+        result: list[Stack] = [("", mine)]
+        if len(mine) == 1 and _where(mine[0]) in _LOOPS:
+            names = {thread.ident: thread.name for thread in threading.enumerate()}
+            for other in found.keys() - {ident, threading.get_ident()}:
+                theirs = places(found[other], OTHERS_DEPTH)
                 if _where(theirs[-1]) not in _IDLE:
                     result.append((names.get(other, "without a name"), theirs))
-    return tuple(result)
+        return tuple(result)
+    finally:
+        found.clear()  # this very frame is in it, and would keep itself
 
 
 def places(frame: FrameType | None, depth: int) -> tuple[Place, ...]:

@@ -118,6 +118,9 @@ class ConfiguredCall:
             if self._settings.listening is not None:
                 self._figures.heard_s += self._heard_s
             self._write_down()
+            # Whatever of the graph is held by somebody else must not hold the call, nor the call hold it.
+            self._audio_in = self._text_in = None
+            self._playback.end()
 
     @property
     def ear(self) -> Callable[[bytes], None] | None:

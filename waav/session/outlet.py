@@ -1,6 +1,6 @@
 """Where a call puts what it has to say."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from waav.speech.wire import Transcript
 
@@ -22,3 +22,26 @@ class Outlet(Protocol):
 
     def congested(self, is_full: bool) -> None:
         """True: the vendor side cannot take more of the caller's audio, stop reading from the caller."""
+
+
+class _Nobody:
+    """Whoever listened is gone."""
+
+    def transcript(self, transcript: Transcript) -> None:
+        pass
+
+    def audio(self, frames: list[bytes]) -> None:
+        pass
+
+    def spoken_all(self) -> None:
+        pass
+
+    def error(self, message: str, code: str) -> None:
+        pass
+
+    def congested(self, is_full: bool) -> None:
+        pass
+
+
+NOBODY: Final[Outlet] = _Nobody()
+"""Takes the place of a caller's connection when his session is over."""

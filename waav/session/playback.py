@@ -85,6 +85,10 @@ class Playback:
         self._locking = None
         self._release()
 
+    def end(self) -> None:
+        """Nobody is told anything any more."""
+        self._unlocked = _nobody
+
     def _releases_at(self) -> float:
         """When protection ends if nothing else happens."""
         if any(self._waiting.values()):
@@ -122,3 +126,7 @@ class Playback:
             check, self._check = self._check, None
             check.cancel()
             self._unlocked()
+
+
+def _nobody() -> None:
+    """The call is over."""

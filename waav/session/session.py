@@ -15,13 +15,15 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.logger import Logger
 
 from waav.errors import BadRequest, ProviderError, ProviderTimeout, WaavError
+from waav.links.link import timed_out
 from waav.session.call_settings import CallSettings, Listening, Speaking
 from waav.session.configured import ConfiguredCall
-from waav.session.outlet import Outlet
+from waav.session.outlet import NOBODY, Outlet
 from waav.session.states import Nothing, new_states
 from waav.session.summary import CallSummary
 from waav.session.trouble import log_trouble
 from waav.session.world import World
+from waav.tasks import started
 
 NOT_CONFIGURED = "Audio processing is disabled. Send config message with audio=true first."
 NOT_READY = "Timeout waiting for voice providers to be ready"
@@ -70,7 +72,7 @@ class Session:
             was_ready = self._begun()
         except WaavError:
             return fail()
-        arriving = Deferred.fromCoroutine(self._replace(settings, call, was_ready))
+        arriving = started(self._replace(settings, call, was_ready))
         if not arriving.called:
             self._arriving = arriving
         return arriving
@@ -134,7 +136,7 @@ class Session:
         waiter: Deferred[None] = Deferred()
         if self._states.hang_up():
             self._leaving = [waiter]
-            Deferred.fromCoroutine(self._leave())
+            started(self._leave())
         elif self._leaving is None:
             waiter.callback(None)
         else:
@@ -154,7 +156,8 @@ class Session:
         try:
             return ConfiguredCall(self._world, settings, self._outlet, self.figures)
         except WaavError as error:
-            raise _explained("Failed to create voice manager", error) from error
+            _explain("Failed to create voice manager", error)
+            raise
 
     def _begun(self) -> bool:
         try:
@@ -194,8 +197,8 @@ class Session:
     async def _start(self, call: ConfiguredCall) -> None:
         """Start it within the limit, or leave nothing of it behind."""
         limit_s = self._world.limits.ready_s
-        starting = Deferred.fromCoroutine(call.start())
-        starting.addTimeout(limit_s, self._world.clock)
+        starting = started(call.start())
+        starting.addTimeout(limit_s, self._world.clock, timed_out)
         try:
             await starting
         except Exception as error:
@@ -203,7 +206,8 @@ class Session:
             if isinstance(error, TimeoutError):
                 raise ProviderTimeout(call.providers, NOT_READY) from None
             if isinstance(error, WaavError):
-                raise _explained("Failed to start voice manager", error) from error
+                _explain("Failed to start voice manager", error)
+                raise
             if isinstance(error, CancelledError):
                 raise
             self._log.failure("{stream_id}: could not start", stream_id=call.stream_id)
@@ -224,6 +228,7 @@ class Session:
         except Exception:
             self._log.failure("{stream_id}: did not end cleanly", stream_id=self._stream_id)
         self._states.ended()
+        self._outlet = NOBODY
         leaving, self._leaving = self._leaving or [], None
         for waiter in leaving:
             waiter.callback(None)
@@ -264,13 +269,12 @@ def _name(half: Listening | Speaking | None) -> str:
     return "nobody" if half is None else half.provider.name
 
 
-def _explained(what: str, error: WaavError) -> WaavError:
-    """The same error, its text beginning with what failed."""
+def _explain(what: str, error: WaavError) -> None:
+    """Have the text of ``error`` begin with what failed."""
     # Calls that waited for one model fail with one error.
     if not error.message.startswith(what):
         error.message = f"{what}: {error.message}"
         error.args = (error.message,)
-    return error
 
 
 async def _cancelled(task: Deferred[None]) -> None:

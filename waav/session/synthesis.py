@@ -15,6 +15,7 @@ from waav.session.call_settings import Speaking
 from waav.session.own_models import converse
 from waav.session.world import World
 from waav.speech.audio import AudioFormat
+from waav.tasks import started
 
 
 def synthesize(
@@ -66,7 +67,7 @@ class Synthesis:
         self._ended: Deferred[None] = Deferred()
         self.warnings: list[str] = []
         share = TurnShare(caller, is_batch=True)
-        self._node = Speak(
+        node = Speak(
             speaking,
             Surroundings(
                 clock=world.clock,
@@ -85,32 +86,37 @@ class Synthesis:
             is_cut=False,
             is_labelled=True,
         )
-        self.done: Deferred[None] = Deferred.fromCoroutine(self._run(text))
+        self._promised = node.promised
+        self._node: Speak | None = node  # until it is over
+        self.done: Deferred[None] = started(self._run(node, text))
 
     def pause(self) -> None:
         """The reader is slow: stop reading from the vendor."""
-        self._node.pause()
+        if self._node is not None:
+            self._node.pause()
 
     def resume(self) -> None:
         """The reader takes more."""
-        self._node.resume()
+        if self._node is not None:
+            self._node.resume()
 
-    async def _run(self, text: str) -> None:
+    async def _run(self, node: Speak, text: str) -> None:
         try:
-            await self._node.start()
+            await node.start()
             self._ledger.count(self._provider, "utterances", 1)
-            self._node.receive(Say(1, text))
+            node.receive(Say(1, text))
             await self._ended
         except Exception as error:
             if isinstance(error, WaavError):
                 self._ledger.error(self._provider, "tts", error.code)
-            await self._node.stop(at_once=True)
+            await node.stop(at_once=True)
             raise
         finally:
+            self._node = None
             self._ledger.count(self._provider, "spoken_s", self._spoken_s)
         # Nothing more is wanted, but the link may have work of its own left, such as keeping the answer. It is
         # bounded and never fails.
-        self._closing = self._node.stop(at_once=False)
+        self._closing = node.stop(at_once=False)
 
     def _receive(self, value: Any) -> None:
         match value:
@@ -132,7 +138,7 @@ class Synthesis:
         error = self._error
         if error is None and not self._has_started:
             # There was nothing in the text that can be said.
-            self._on_start(self._node.promised)
+            self._on_start(self._promised)
         if error is None:
             self._ended.callback(None)
         else:

@@ -62,6 +62,7 @@ class Door:
             raise
         if answer == NOT_DONE_YET:
             request.log_line(101)
+            request.channel.taken_over()
         return answer
 
     def _refusal(self, request: GatewayRequest) -> bytes | None:

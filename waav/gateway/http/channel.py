@@ -98,6 +98,10 @@ class Channel(HTTPChannel):
         assert self.transport is not None
         self.transport.writeSequence(lines)
 
+    def taken_over(self) -> None:
+        """The connection is another protocol's from now on; the request that asked for that is nobody's."""
+        self.requests.clear()
+
     def requestDone(self, request: Any) -> None:
         if self._is_refused:
             self.requests.remove(request)

@@ -47,6 +47,11 @@ class GatewayRequest(Request):
         peer = getattr(self.client, "host", None)
         return self._gateway.addresses.asked_host(peer, self.requestHeaders)  # type: ignore[no-any-return]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be written: the answer is complete, or nobody is there to read it."""
+        return bool(self.finished or self._disconnected)
+
     def handleContentChunk(self, data: bytes) -> None:
         self._size_bytes += len(data)
         if self._size_bytes <= self._gateway.max_body_bytes:

@@ -19,6 +19,7 @@ from waav.gateway.http.channel import Channel
 from waav.gateway.http.cors import Cors
 from waav.gateway.http.headers import SECURITY
 from waav.gateway.http.request import GatewayRequest
+from waav.gateway.http.routing import Routes
 from waav.gateway.routes.api import Api
 from waav.gateway.routes.speak import Begin
 from waav.gateway.settings import ConsoleSettings, SecuritySettings, SpeechDefaults
@@ -44,7 +45,7 @@ class GatewaySite(Site):
     Every path also answers under ``/api``.
 
     Args:
-        rest: the routes, a Klein resource.
+        rest: the routes.
         children: resources by the first part of the path, which they get to themselves.
         limiter: how often callers may ask; None: as ``security`` says, in this process.
 
@@ -133,7 +134,8 @@ def build_site(
         begin: how ``POST /speak`` starts a synthesis.
         limiter: see ``GatewaySite``.
     """
-    rest = Api(world, defaults, voice_factory.calls, begin).app.resource()
+    api = Api(world, defaults, voice_factory.calls, begin)
+    rest = Routes(api.app, api.explain)
     children: dict[bytes, IResource] = {}
     site = GatewaySite(reactor, security, rest, children, limiter)
     site.figures = voice_factory.calls.figures

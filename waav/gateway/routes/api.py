@@ -9,7 +9,6 @@ from klein import Klein
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from waav import __version__
@@ -115,31 +114,21 @@ class Api:
         delivery = Delivery(request, self._world.clock, self._defaults.speak_timeout_s, self._calls)
         return await delivery.run(self._begin, self._world, speaking, text)
 
-    @app.handle_errors(WaavError)
-    def refuse(self, request: IRequest, failure: Failure) -> bytes:
-        """An error of ours, with its own status."""
-        assert isinstance(failure.value, WaavError)
-        return waav_answer(request, failure.value)
-
-    @app.handle_errors(MethodNotAllowed)
-    def wrong_method(self, request: IRequest, failure: Failure) -> bytes:
-        """The path is right, the method is not."""
-        assert isinstance(failure.value, MethodNotAllowed)
-        request.setHeader(b"allow", ", ".join(sorted(failure.value.valid_methods or ())).encode())
-        return empty_answer(request, 405)
-
-    @app.handle_errors(HTTPException)
-    def unknown(self, request: IRequest, failure: Failure) -> bytes:
-        """No such path; Werkzeug's redirects to similar ones are not wanted either."""
-        return error_answer(request, 404, "Not found")
-
-    @app.handle_errors(Exception)
-    async def broken(self, request: IRequest, failure: Failure) -> bytes | None:
-        """A mistake of ours ends one request, not more."""
-        assert isinstance(request, GatewayRequest)
-        if failure.check(CancelledError):
-            return None
-        self._log.failure("a route failed", failure)
+    async def explain(self, request: GatewayRequest, error: Exception) -> bytes | None:
+        """The answer to a request that failed. A mistake of ours ends one request, not more."""
+        match error:
+            case WaavError():
+                return waav_answer(request, error)
+            case MethodNotAllowed():
+                allowed = ", ".join(sorted(error.valid_methods or ()))
+                request.setHeader(b"allow", allowed.encode())
+                return empty_answer(request, 405)
+            case HTTPException():
+                # No such path; Werkzeug's redirects to similar ones are not wanted either.
+                return error_answer(request, 404, "Not found")
+            case CancelledError():
+                return None
+        self._log.failure("a route failed", Failure(error))
         if request.startedWriting:
             await request.break_off()
             return None

@@ -23,6 +23,7 @@ from waav.errors import (
     ProviderRefused,
     ProviderTimeout,
     WaavError,
+    untraced,
 )
 from waav.gateway.admission.live import LiveConnections, ShuttingDown
 from waav.gateway.http.fields import Fields, Malformed, TooLarge
@@ -172,12 +173,13 @@ class Delivery:
                 self._synthesis.pause()
             self._watch()
             await self._synthesis.done
-        except CancelledError:
+        except CancelledError as cancelled:
             if self._why_cancelled is None:
                 raise
+            untraced(cancelled)
             return await self._failed(self._why_cancelled, speaking)
         except WaavError as error:
-            return await self._failed(error, speaking)
+            return await self._failed(untraced(error), speaking)
         finally:
             self._stop()
         if self._is_open:
@@ -218,7 +220,7 @@ class Delivery:
             self._synthesis.resume()
 
     def stopProducing(self) -> None:
-        """The connection is going; Klein cancels ``run``."""
+        """The connection is going; ``run`` is cancelled."""
 
     def _starts(self, form: AudioFormat) -> None:
         self._format = form
@@ -265,6 +267,7 @@ class Delivery:
             if timer is not None and timer.active():
                 timer.cancel()
         self._opening = self._limit = None
+        self._synthesis = None  # it knows where its audio goes
         if self._is_open and self._request.producer is self:
             self._request.unregisterProducer()
 

@@ -11,11 +11,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from waav.errors import ConfigError, ProviderTimeout, WaavError, WireError
+from waav.links.link import timed_out
 from waav.secret import Secret
 from waav.session.world import World
 from waav.speech import languages
 from waav.speech.provider import Account, Provider, Voice
-from waav.tasks import Tasks
+from waav.tasks import Tasks, started
 
 PAGE_S: Final = 10.0
 """Longest wait for one page."""
@@ -73,9 +74,7 @@ class VoiceLists:
         """
         voices: dict[str, list[Voice]] = {}
         errors: dict[str, str] = {}
-        asked = [
-            Deferred.fromCoroutine(self._one(provider, key, is_fresh)) for provider in providers
-        ]
+        asked = [started(self._one(provider, key, is_fresh)) for provider in providers]
         try:
             for provider, answering in zip(providers, asked, strict=True):
                 answer = await answering
@@ -124,8 +123,8 @@ class VoiceLists:
 
     async def _fill(self, entry: _List, provider: Provider, account: Account) -> None:
         try:
-            entry.voices = await Deferred.fromCoroutine(self._fetch(provider, account)).addTimeout(
-                LIST_S, self._clock
+            entry.voices = await started(self._fetch(provider, account)).addTimeout(
+                LIST_S, self._clock, timed_out
             )
             entry.error, kept_s = None, KEPT_S
         except Exception as error:
@@ -154,7 +153,7 @@ class VoiceLists:
         voices: list[Voice] = []
         for _ in range(MOST_PAGES):
             fetching = self._world.dialler.fetch(provider.name, request)
-            page, request = pages.read(await fetching.addTimeout(PAGE_S, self._clock))
+            page, request = pages.read(await fetching.addTimeout(PAGE_S, self._clock, timed_out))
             voices += page
             if request is None or len(voices) >= MOST_VOICES:
                 break

@@ -8,7 +8,7 @@ from uuid import uuid4
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from waav.errors import BadRequest, WaavError
+from waav.errors import BadRequest, WaavError, untraced
 from waav.gateway.http.fields import TooLarge
 from waav.gateway.settings import WebSocketSettings
 from waav.gateway.voice import messages
@@ -322,6 +322,7 @@ class Caller:
         except WaavError as reason:
             message = self._without_keys(reason.message)
             self._send(messages.error(message, reason.code))
+            untraced(reason)
         except Exception:
             self._log.failure("{stream_id}: config failed", stream_id=settings.stream_id)
             self._send(messages.error(INTERNAL, WaavError.code))

@@ -148,12 +148,14 @@ class VoiceProtocol(FrameLane, WebSocketServerProtocol):  # type: ignore[misc]  
                 timer.cancel()
         if self._activity is not None:
             self._activity.stop()
+            self._activity = None  # it knows how to ping and to close us
         self.factory.tasks.start(self._leave(), "clean-up of a connection")
 
     async def _leave(self) -> None:
+        caller, self._caller = self._caller, None
         try:
-            if self._caller is not None:
-                await self._caller.end()
+            if caller is not None:
+                await caller.end()
         finally:
             if self.slot is not None:
                 self.slot.release()

@@ -18,6 +18,7 @@ from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter, can_convert
 from waav.speech.provider import Account, ListenSettings, Provider
+from waav.tasks import started
 
 LONGEST_MESSAGE_S: Final = 2.0
 """Clients that send pieces of up to this length are not taken for ones that have stopped."""
@@ -110,7 +111,7 @@ class Listen:
                 self._emit(wire.Failed(error))
 
     def start(self) -> Deferred[None]:
-        self._opening = Deferred.fromCoroutine(self._open())
+        self._opening = started(self._open())
         return self._opening
 
     def stop(self, at_once: bool) -> Deferred[None]:
@@ -128,7 +129,7 @@ class Listen:
         rest = self._converter.finish() if self._converter is not None else b""
         if rest:
             self._send(link, rest)
-        return Deferred.fromCoroutine(self._close(link))
+        return started(self._close(link))
 
     def pause(self) -> None:
         """What recognition produces is small: it is never held back."""

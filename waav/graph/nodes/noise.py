@@ -13,6 +13,7 @@ from waav.links.engines.engines import Conversation
 from waav.speech import wire
 from waav.speech.audio import AudioFormat
 from waav.speech.convert import Converter
+from waav.tasks import started
 
 # A frame of 20 ms alone is not worth a thread hop.
 BATCH_S: Final = 0.04
@@ -103,7 +104,7 @@ class Noise:
                 worker.close()
             self._end(at_once)
             return succeed(None)
-        ending = Deferred.fromCoroutine(self._empty(worker))
+        ending = started(self._empty(worker))
         return ending.addTimeout(FINISH_S, self._surroundings.clock, lambda result, seconds: None)
 
     async def _empty(self, worker: Conversation) -> None:

@@ -16,6 +16,7 @@ from waav.errors import (
     TooMany,
     WaavError,
     WireError,
+    untraced,
 )
 from waav.graph.build import Emit, Surroundings
 from waav.graph.credential import fingerprint
@@ -35,6 +36,7 @@ from waav.speech.sentences import (
     settled,
     split,
 )
+from waav.tasks import started
 
 # Answers that will be the same for every text: the key, the bill, the permission.
 _HOPELESS_STATUS = frozenset({401, 402, 403})
@@ -192,7 +194,7 @@ class Speak:
     def start(self) -> Deferred[None]:
         for warning in self._speaker.warnings:
             self._notes.take(warning)
-        self._opening = Deferred.fromCoroutine(self._open())
+        self._opening = started(self._open())
         return self._opening
 
     def stop(self, at_once: bool) -> Deferred[None]:
@@ -481,15 +483,15 @@ class Speak:
 
     def _reopen(self) -> None:
         if self._opening is None or self._opening.called:
-            self._opening = Deferred.fromCoroutine(self._open_again())
+            self._opening = started(self._open_again())
 
     async def _open_again(self) -> None:
         try:
             await self._open()
-        except CancelledError:
-            return
+        except CancelledError as cancelled:
+            untraced(cancelled)
         except WaavError as error:
-            self._break(error)
+            self._break(untraced(error))
         except Exception:
             self._log.failure("{provider} could not be opened again", provider=self._name)
             self._break(ProviderError(self._name, f"{self._name} could not be reached"))

@@ -16,6 +16,7 @@ from waav.links.engines.protocol import Elsewhere
 from waav.links.engines.turn_queue import TurnQueue, TurnShare
 from waav.links.engines.workbench import EVERYTHING
 from waav.speech import wire
+from waav.tasks import started
 
 T = TypeVar("T")
 
@@ -248,7 +249,7 @@ class Engines:
         self, local: wire.Local, share: TurnShare = TurnShare()
     ) -> Deferred["Conversation"]:
         """A conversation with ``local`` for those who ask and wait; ready when the model is."""
-        return Deferred.fromCoroutine(self._converse(local, share))
+        return started(self._converse(local, share))
 
     async def _converse(self, local: wire.Local, share: TurnShare) -> "Conversation":
         await self.load(local)

@@ -107,6 +107,7 @@ class Exchange:
                 wait = self._wait_before_repeating(error, tried)
                 if wait is None:
                     raise
+                errors.untraced(error)
             pool.figures.retries += 1
             self._reading = None
             await self._waits.sleep(self._clock, wait)
@@ -132,10 +133,11 @@ class Exchange:
             try:
                 await self._ask(pool, kept, data, self._limits.first_byte_s)
                 return
-            except errors.ProviderLost:
+            except errors.ProviderLost as error:
                 reading = self._reading
                 if reading is None or reading.has_heard or not self._request.repeatable:
                     raise
+                errors.untraced(error)
             # The vendor closed it while it was idle and we did not know yet: nothing he has done wrong.
             pool.figures.retries += 1
         limit = min(self._limits.dial_s, self._remaining_s())

@@ -15,6 +15,7 @@ from waav.links.http.exchange import Exchange
 from waav.links.http.web import Web
 from waav.links.link import Sink, Waits, understand
 from waav.speech import wire
+from waav.tasks import started
 
 REPLAY_BYTES: Final = 16 * 1024
 """Piece in which a remembered answer is given; a vendor's pieces are about as large."""
@@ -76,7 +77,7 @@ class Job:
             await self._ask()
             return
         key = key_of(self._provider, self._request, fingerprint)
-        found = await self._waits.on(Deferred.fromCoroutine(answers.find(key)))
+        found = await self._waits.on(started(answers.find(key)))
         if isinstance(found, Answer):
             await self._give(found)
         else:
@@ -250,7 +251,7 @@ class HttpLink:
         if self._is_working or not self._queue:
             return
         self._is_working = True
-        working = Deferred.fromCoroutine(self._work())
+        working = started(self._work())
         working.addErrback(lambda failure: self._log.failure("an HTTP link broke", failure=failure))
 
     async def _work(self) -> None:
@@ -270,10 +271,12 @@ class HttpLink:
         answers = self._answers if request.cacheable else None
         try:
             await job.run(answers, self._fingerprint)
-        except CancelledError:
+        except CancelledError as cancelled:
             if not job.is_dropped:
                 raise
+            errors.untraced(cancelled)
         except errors.ProviderError as error:
+            errors.untraced(error)
             if not self._asks_instead(job, request, error):
                 self._failed(job, error)
         except Exception:

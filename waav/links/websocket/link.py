@@ -21,6 +21,7 @@ from waav.links.websocket.replay_buffer import ReplayBuffer
 from waav.links.websocket.socket import Socket, address, socket_factory
 from waav.links.websocket.states import Farewell, LinkState
 from waav.speech import wire
+from waav.tasks import started
 
 GOODBYE_S: Final = 1.0
 """How long the vendor may take to answer our close frame."""
@@ -166,7 +167,7 @@ class WebSocketLink:
 
     async def _dial(self) -> None:
         limit = self._dial_s or min(self._opening.dial_s, self._settings.dial_s)
-        dialling = Deferred.fromCoroutine(self._connected(limit))
+        dialling = started(self._connected(limit))
         dialling.addTimeout(limit, self._clock, timed_out)
         try:
             await self._waits.on(dialling)
@@ -365,7 +366,7 @@ class WebSocketLink:
         if self._goodbye.is_limited:
             limit_s = self._settings.dial_s + self._opening.finish_s
             self._goodbye.limit(limit_s, self._overdue)
-        redialling = Deferred.fromCoroutine(self._redial(error))
+        redialling = started(self._redial(error))
         redialling.addErrback(self._redial_failed)
 
     def _is_all_covered(self) -> bool:
@@ -382,7 +383,7 @@ class WebSocketLink:
             try:
                 await self._dial()
             except errors.ProviderError as failed:
-                error = failed
+                error = errors.untraced(failed)
                 continue
             self._restored()
             return
@@ -415,7 +416,7 @@ class WebSocketLink:
         if self._state.is_ended:
             return
         self._stop(LinkState.OVER)
-        self._sink.event(wire.Lost(error))
+        self._sink.event(wire.Lost(errors.untraced(error)))
         self._goodbye.said()
 
     # Watching the connection: what ``Liveness`` asks for.
