@@ -46,6 +46,9 @@ LEFT_BEHIND: Final = (".git", "__pycache__", "_trial_temp*", ".venv", "venv", ".
 NO_IMPORT: Final = 97
 """Exit code of tests that cannot be imported any more: a fault that is found so is no fault anybody would make."""
 
+WAIT_S: Final = 15.0
+"""What tests wait for and a fault keeps from happening does not happen after this; see ``tests.waiting``."""
+
 MEMORY_BYTES: Final = 4 << 30
 """A fault that fills the memory ends its own tests, not the machine."""
 
@@ -225,6 +228,7 @@ class Copy:
             "PYTHONPATH": str(self.root),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self._scratch),
+            "TESTS_LIMIT_S": str(WAIT_S),
         }
         began_s = time.monotonic()
         output = self._scratch / "output"
