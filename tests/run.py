@@ -351,6 +351,7 @@ def main(arguments: Sequence[str], out: TextIO = sys.stdout) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("-j", "--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what all of them say")
     parser.add_argument("--limit-s", type=float, default=LIMIT_S)
     options = parser.parse_args(arguments)
     groups = choose(options.names, find_modules(), recalled())
@@ -361,7 +362,7 @@ def main(arguments: Sequence[str], out: TextIO = sys.stdout) -> int:
         for result in run.all(groups, max(1, options.jobs)):
             results.append(result)
             print(result.line, file=out, flush=True)
-            if result.failed:
+            if result.failed or options.verbose:
                 again = " ".join(["python", *TRIAL, *result.group.tests])
                 print(f"$ {again}\n{result.output}", file=out, flush=True)
     if not options.names:

@@ -245,6 +245,14 @@ class RunTests(SynchronousTestCase):
         self.assertRegex(lines[0], r"test_printing +1 passed +0 failed")
         self.assertEqual(lines[-1], "PASSED (successes=1)")
         self.assertNotIn("not run here", out.getvalue())
+        self.assertNotIn("twisted.trial", out.getvalue())
+
+    def test_everything_is_shown(self) -> None:
+        """With -v groups that passed are shown like those that failed."""
+        out = io.StringIO()
+        run.main(["-v", "tests.test_secret.SecretTests.test_printing"], out)
+        self.assertIn("$ python -m twisted.trial", out.getvalue())
+        self.assertIn("SecretTests.test_printing ... [OK]", out.getvalue())
 
     def test_a_test_that_is_not_there(self) -> None:
         """A name that is wrong is a failure, shown with what trial says."""
