@@ -18,7 +18,7 @@ from waav.models import packaged
 from waav.models.pacing import FIRST, LONGEST, breaths, trimmed
 from waav.models.vad import Samples
 from waav.speech import wire
-from waav.speech.reading.aloud import Pause, aloud
+from waav.speech.reading.aloud import Pause, aloud, prepare
 
 MODEL: Final = "hibari-heart"
 RATE_HZ: Final = 24000
@@ -59,7 +59,7 @@ class Hibari:
         self._lock = threading.Lock()
         for breath in breaths(self.phonemes(_WARM_UP)):
             self.speak(breath.phonemes, 1.0)
-        list(aloud(_WARM_UP))
+        prepare()
 
     def phonemes(self, sentence: str) -> str:
         """How a sentence of words is pronounced; numbers and abbreviations must be words already."""

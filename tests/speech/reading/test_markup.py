@@ -101,6 +101,7 @@ class MarkdownTests(SynchronousTestCase):
             ("* and # are keys", "star and pound are keys"),
             ("Press * then *9 or **9**", "Press star then star nine or nine"),
             ("# key", "pound key"),
+            ("* #", "star pound"),
             ("*5*", "star five star"),
             ("Dial *123*4#", "Dial star one two three star four pound"),
         ):

@@ -5,7 +5,7 @@ from typing import Final
 
 from waav.speech.reading import numerals
 from waav.speech.reading.digits import in_pairs, spell
-from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule
 from waav.speech.reading.vocabulary import (
     ABBREVIATIONS,
     BARE,
@@ -136,15 +136,15 @@ def _any_of(words: dict[str, str]) -> str:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    rule(LETTER, r"([A-Z]{2})(?: (\d{5}(?:-\d{4})?))?(?!\w)", _state),
-    rule(LETTER, r"(?:[A-Za-z]\.){2,6}(?![A-Za-z])|(?:[A-Za-z]\.){1,5}[A-Za-z](?![\w.])|Ph\.D\.?", _initials),
-    rule(LETTER, rf"({_any_of(TITLES)})(?= [A-Z][a-z])", _title),
-    rule(LETTER, rf"({_any_of(STREETS)})(?![\w.])", _street),
-    rule(LETTER, r"([A-Za-z]{1,6})\.(?!\w)", _abbreviation),
-    rule(LETTER, r"([NSEW])\.? (?=[A-Z\d])", _direction),
-    rule(LETTER, r"([A-Z])\.(?= (?:[A-Z]\. ){0,4}[A-Z][a-z])", _initial),
-    rule(LETTER, r"A(?![\w'&.])", _letter_a),
-    rule(
+    Rule(LETTER, r"([A-Z]{2})(?: (\d{5}(?:-\d{4})?))?(?!\w)", _state),
+    Rule(LETTER, r"(?:[A-Za-z]\.){2,6}(?![A-Za-z])|(?:[A-Za-z]\.){1,5}[A-Za-z](?![\w.])|Ph\.D\.?", _initials),
+    Rule(LETTER, rf"({_any_of(TITLES)})(?= [A-Z][a-z])", _title),
+    Rule(LETTER, rf"({_any_of(STREETS)})(?![\w.])", _street),
+    Rule(LETTER, r"([A-Za-z]{1,6})\.(?!\w)", _abbreviation),
+    Rule(LETTER, r"([NSEW])\.? (?=[A-Z\d])", _direction),
+    Rule(LETTER, r"([A-Z])\.(?= (?:[A-Z]\. ){0,4}[A-Z][a-z])", _initial),
+    Rule(LETTER, r"A(?![\w'&.])", _letter_a),
+    Rule(
         DIGIT,
         rf"(\d{{3,4}})(?= (?:[NSEW]\.? )?(?:[A-Z][a-z]+|\d{{1,3}}(?:st|nd|rd|th)) (?:[A-Z][a-z]+ )?"
         rf"(?:{'|'.join([*STREETS, *STREETS.values()])})\b)",

@@ -5,7 +5,7 @@ from typing import Final
 
 from waav.speech.reading import numerals
 from waav.speech.reading.digits import spell
-from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule
 from waav.speech.reading.vocabulary import DOMAIN_WORDS, ENDINGS, FILES, SPELLED_ENDINGS
 
 _SIGNS: Final = {
@@ -134,22 +134,22 @@ def _internet(found: re.Match[str], passage: Passage) -> str | None:
 
 _ENDING: Final = rf"(?:{'|'.join(sorted(ENDINGS, key=len, reverse=True))})"
 RULES: Final[tuple[Rule, ...]] = (
-    rule(LETTER, r"(?:https?|ftps?|wss?)://[^\s<>\"]{1,2000}|(?:mailto|sips?):[^\s<>\"]{1,2000}", _address, re.IGNORECASE),
-    rule(LETTER + DIGIT + "_", r"[\w.+%'\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}", _plain),
-    rule(LETTER, r"www\.[^\s<>\"]{1,2000}", _address, re.IGNORECASE),
-    rule(
+    Rule(LETTER, r"(?:https?|ftps?|wss?)://[^\s<>\"]{1,2000}|(?:mailto|sips?):[^\s<>\"]{1,2000}", _address, ignores_case=True),
+    Rule(LETTER + DIGIT + "_", r"[\w.+%'\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}", _plain),
+    Rule(LETTER, r"www\.[^\s<>\"]{1,2000}", _address, ignores_case=True),
+    Rule(
         LETTER + DIGIT,
         rf"(?:[a-z0-9](?:[a-z0-9\-]{{0,62}})\.){{1,5}}{_ENDING}(?![\w\-])(?!\.\w)(?:[:/?#][^\s<>\"]{{0,2000}})?",
         _address,
     ),
-    rule(
+    Rule(
         LETTER + DIGIT,
         r"(?:[A-Za-z0-9][A-Za-z0-9\-]{0,62}\.){1,5}(?:com|org|net|edu|gov|io)(?![\w\-])(?!\.\w)(?:[:/?#][^\s<>\"]{0,2000})?",
         _address,
     ),
-    rule(LETTER + DIGIT + "_", rf"[\w\-]{{1,64}}(?:\.[\w\-]{{1,32}}){{0,3}}\.(?:{'|'.join(FILES)})(?!\w)(?!\.\w)", _plain, re.IGNORECASE),
-    rule(LETTER, r"[A-Z]:\\[^\s<>\"]{0,1000}", _address),
-    rule("/~", r"~?/[A-Za-z0-9_.\-]{1,100}(?:/[^\s<>\"/]{0,100}){0,30}", _path),
-    rule("@", r"@[A-Za-z0-9_](?:[\w.\-]{0,60}\w)?", _at_name),
-    rule(DIGIT, r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?::(\d{1,5}))?(?:/(\d{1,2}))?(?![\w])(?!\.\d)", _internet),
+    Rule(LETTER + DIGIT + "_", rf"[\w\-]{{1,64}}(?:\.[\w\-]{{1,32}}){{0,3}}\.(?:{'|'.join(FILES)})(?!\w)(?!\.\w)", _plain, ignores_case=True),
+    Rule(LETTER, r"[A-Z]:\\[^\s<>\"]{0,1000}", _address),
+    Rule("/~", r"~?/[A-Za-z0-9_.\-]{1,100}(?:/[^\s<>\"/]{0,100}){0,30}", _path),
+    Rule("@", r"@[A-Za-z0-9_](?:[\w.\-]{0,60}\w)?", _at_name),
+    Rule(DIGIT, r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?::(\d{1,5}))?(?:/(\d{1,2}))?(?![\w])(?!\.\d)", _internet),
 )  # fmt: skip

@@ -98,6 +98,11 @@ def aloud(text: str, language: str = "en-US") -> Iterator[str | Pause]:
     yield from _sentence(passage)
 
 
+def prepare() -> None:
+    """Do now what the first text would have to wait for."""
+    _RULES.prepare()
+
+
 def country(language: str) -> English:
     """How the English of that tag is read; American where no country is named."""
     name, *rest = re.split("[-_]", language)

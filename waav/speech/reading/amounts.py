@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from waav.speech.reading import numerals
-from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule
 from waav.speech.reading.vocabulary import (
     BEFORE_SINGULAR,
     BEFORE_YEARS,
@@ -48,11 +48,11 @@ def _is_one(text: str) -> bool:
 
 # As on the continent, 1.234,56.
 _PRICE: Final = rf"(?:\d{{1,3}}(?:\.\d{{3}}){{0,3}},\d\d(?![\d,])|{NUMBER})"
-_MONEY: Final = re.compile(
+_MONEY: Final = (
     rf"({_MINUS}?) ?(?:({_any_of(CURRENCIES)}) ?({_MINUS}?))({_PRICE})({_SCALE})"
     rf"(?:({_DASH})(?:{_any_of(CURRENCIES)})? ?({NUMBER})({_SCALE}))?(?:\s?/ ?({_any_of(PER)})(?!\w))?"
 )
-_MONEY_BEHIND: Final = re.compile(
+_MONEY_BEHIND: Final = (
     rf"({_MINUS}?)({_PRICE})({_SCALE}) ?({_any_of(sign for sign in CURRENCIES if sign not in ('Ft', '$', 'kr'))})(?!\w)"
     rf"(?:/({_any_of(PER)})(?!\w))?"
 )
@@ -93,7 +93,7 @@ def _qualifies(found: re.Match[str], passage: Passage) -> bool:
 
 def _accounting(found: re.Match[str], passage: Passage) -> str | None:
     """Amounts in brackets are negative in books."""
-    inner = _MONEY.match(passage.text, found.start() + 1)
+    inner = re.compile(_MONEY).match(passage.text, found.start() + 1)
     if inner is None or inner.end() != found.end() - 1:
         return None
     words = _money(inner, passage)
@@ -369,33 +369,33 @@ _MONEY_LETTERS: Final = "a"
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(_MONEY_BEGINS + _MONEY_LETTERS + "-−", _MONEY, _money),
-    rule("(", rf"\((?:{_any_of(CURRENCIES)}) ?{NUMBER}\)", _accounting),
-    rule(LETTER, r"x(?= ?\d)", _by),
+    Rule("(", rf"\((?:{_any_of(CURRENCIES)}) ?{NUMBER}\)", _accounting),
+    Rule(LETTER, r"x(?= ?\d)", _by),
     Rule(DIGIT + "-−", _MONEY_BEHIND, _money_behind),
-    rule(DIGIT, rf"({NUMBER}) ?¢", _cents),
-    rule(DIGIT + "-−.", rf"({_MINUS}?)({NUMBER})(?:({_DASH})({NUMBER}))? ?(?:°|º|˚) ?([CFK](?!\w))?", _degrees),
-    rule(DIGIT + "-−+±.", rf"([\-−+±]?)({NUMBER})(?:%?({_DASH})({NUMBER}))? ?([%‰])", _percent),
-    rule(DIGIT, r"(\d{1,3}) ?h(?:rs?|ours?)? ?(\d{1,2}) ?(?:m(?:ins?)?)?(?: ?(\d{1,2}) ?s(?:ecs?)?)?(?!\w)", _duration),
-    rule(DIGIT, r"()?(\d{1,3}) ?m(?:in)? ?(\d{1,2}) ?s(?:ecs?)?(?!\w)", lambda found, passage: _duration(found, passage)),
-    rule(DIGIT, r"(\d{1,2}) ?(?:ft|feet)\.? (\d{1,2}) ?in\b\.?(?= [a-z]|[,;:!?]|\Z)", _feet_inches),
-    rule(DIGIT, r"(\d{1,2})['’′] ?(?:(\d{1,2})(?:[\"”″]|''|(?!\w)))", _feet_and_inches),
-    rule(DIGIT, rf"({NUMBER})[\"″](?!\w)", _inches),
-    rule(DIGIT, rf"{NUMBER}(?: ?[x×] ?{NUMBER}){{1,3}}(?!\w)", _size),
-    rule(DIGIT + "-−±.", _QUANTITY, _quantity),
-    rule(DIGIT, rf"({NUMBER})[x×](?!\w)", _times),
-    rule(DIGIT, rf"(\d{{1,6}})([{FRACTION_SIGNS}])", _with_fraction_sign),
-    rule(DIGIT, r"(?:(\d{1,4})[ \-])?(\d{1,3})[/⁄](\d{1,4})(?![\w/])", _fraction),
-    rule(DIGIT, r"(\d{1,4})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)", _ordinal),
-    rule(DIGIT, r"(\d{1,3}(?:,\d{3}){1,4})(?:st|nd|rd|th)(?!\w)", _ordinal),
-    rule(DIGIT, rf"({NUMBER})[eE]([\-+]?)(\d{{1,3}})(?!\w)", lambda found, passage: _scientific(found, passage)),
-    rule(DIGIT, rf"({NUMBER})(?:\^|\*\*)([\-−]?)({NUMBER})", _power),
-    rule(DIGIT, rf"({NUMBER})([²³])", _squared),
-    rule(DIGIT, rf"({NUMBER}) [\-−–] ({NUMBER})(?= ?=)", _minus_between),
-    rule(DIGIT, rf"({NUMBER})(?: ?[\-–—] ?)({NUMBER})(?![\w\-])", _range),
-    rule(DIGIT, r"(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\w/])", _score),
-    rule(DIGIT, r"(\d{1,3}):(\d{1,3})(?![\d:])", _ratio),
+    Rule(DIGIT, rf"({NUMBER}) ?¢", _cents),
+    Rule(DIGIT + "-−.", rf"({_MINUS}?)({NUMBER})(?:({_DASH})({NUMBER}))? ?(?:°|º|˚) ?([CFK](?!\w))?", _degrees),
+    Rule(DIGIT + "-−+±.", rf"([\-−+±]?)({NUMBER})(?:%?({_DASH})({NUMBER}))? ?([%‰])", _percent),
+    Rule(DIGIT, r"(\d{1,3}) ?h(?:rs?|ours?)? ?(\d{1,2}) ?(?:m(?:ins?)?)?(?: ?(\d{1,2}) ?s(?:ecs?)?)?(?!\w)", _duration),
+    Rule(DIGIT, r"()?(\d{1,3}) ?m(?:in)? ?(\d{1,2}) ?s(?:ecs?)?(?!\w)", lambda found, passage: _duration(found, passage)),
+    Rule(DIGIT, r"(\d{1,2}) ?(?:ft|feet)\.? (\d{1,2}) ?in\b\.?(?= [a-z]|[,;:!?]|\Z)", _feet_inches),
+    Rule(DIGIT, r"(\d{1,2})['’′] ?(?:(\d{1,2})(?:[\"”″]|''|(?!\w)))", _feet_and_inches),
+    Rule(DIGIT, rf"({NUMBER})[\"″](?!\w)", _inches),
+    Rule(DIGIT, rf"{NUMBER}(?: ?[x×] ?{NUMBER}){{1,3}}(?!\w)", _size),
+    Rule(DIGIT + "-−±.", _QUANTITY, _quantity),
+    Rule(DIGIT, rf"({NUMBER})[x×](?!\w)", _times),
+    Rule(DIGIT, rf"(\d{{1,6}})([{FRACTION_SIGNS}])", _with_fraction_sign),
+    Rule(DIGIT, r"(?:(\d{1,4})[ \-])?(\d{1,3})[/⁄](\d{1,4})(?![\w/])", _fraction),
+    Rule(DIGIT, r"(\d{1,4})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)", _ordinal),
+    Rule(DIGIT, r"(\d{1,3}(?:,\d{3}){1,4})(?:st|nd|rd|th)(?!\w)", _ordinal),
+    Rule(DIGIT, rf"({NUMBER})[eE]([\-+]?)(\d{{1,3}})(?!\w)", lambda found, passage: _scientific(found, passage)),
+    Rule(DIGIT, rf"({NUMBER})(?:\^|\*\*)([\-−]?)({NUMBER})", _power),
+    Rule(DIGIT, rf"({NUMBER})([²³])", _squared),
+    Rule(DIGIT, rf"({NUMBER}) [\-−–] ({NUMBER})(?= ?=)", _minus_between),
+    Rule(DIGIT, rf"({NUMBER})(?: ?[\-–—] ?)({NUMBER})(?![\w\-])", _range),
+    Rule(DIGIT, r"(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\w/])", _score),
+    Rule(DIGIT, r"(\d{1,3}):(\d{1,3})(?![\d:])", _ratio),
 )  # fmt: skip
 
 PLAIN: Final[tuple[Rule, ...]] = (
-    rule(DIGIT + "-−+±.", rf"([\-−+±]?)({NUMBER})({_SCALE})(?![\d])", _plain),
+    Rule(DIGIT + "-−+±.", rf"([\-−+±]?)({NUMBER})({_SCALE})(?![\d])", _plain),
 )

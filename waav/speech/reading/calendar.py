@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from waav.speech.reading import numerals
-from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule
 from waav.speech.reading.vocabulary import BEFORE_DATES, MONTH_OF, MONTHS, PARTS, WEEKDAY_OF
 
 _MONTH: Final = rf"(?:{'|'.join(sorted(MONTH_OF, key=len, reverse=True))})"
@@ -204,39 +204,39 @@ def _quarter(found: re.Match[str], passage: Passage) -> str:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    rule(
+    Rule(
         DIGIT,
         r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(Z)?)?(?![\w\-])",
         _iso,
     ),
-    rule(DIGIT, r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])", _with_strokes),
-    rule(DIGIT, r"(\d{1,2})-(\d{1,2})-(\d{4})(?![\w\-])", _with_strokes),
-    rule(DIGIT, r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?![\w.]\d)", _with_dots),
-    rule(DIGIT, r"(\d{1,2})/(\d{1,2})(?![\w/])(?!\.\d)", _short_with_strokes),
-    rule(DIGIT, r"(\d{2})/(\d{4})(?![\w/])", _month_and_year),
-    rule(
+    Rule(DIGIT, r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])", _with_strokes),
+    Rule(DIGIT, r"(\d{1,2})-(\d{1,2})-(\d{4})(?![\w\-])", _with_strokes),
+    Rule(DIGIT, r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?![\w.]\d)", _with_dots),
+    Rule(DIGIT, r"(\d{1,2})/(\d{1,2})(?![\w/])(?!\.\d)", _short_with_strokes),
+    Rule(DIGIT, r"(\d{2})/(\d{4})(?![\w/])", _month_and_year),
+    Rule(
         DIGIT,
         rf"(\d{{1,2}})(?::(\d{{2}}))?{_HALF_OF_DAY}? ?(?:[\-–—]|to) ?(\d{{1,2}})(?::(\d{{2}}))?{_HALF_OF_DAY}?(?![\w:])",
         _hours,
     ),
-    rule(DIGIT, rf"(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?{_HALF_OF_DAY}?(?![\d:])", _time),
-    rule(DIGIT, rf"(\d{{1,2}}){_HALF_OF_DAY}(?!\w)", _hour),
-    rule(
+    Rule(DIGIT, rf"(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?{_HALF_OF_DAY}?(?![\d:])", _time),
+    Rule(DIGIT, rf"(\d{{1,2}}){_HALF_OF_DAY}(?!\w)", _hour),
+    Rule(
         DIGIT,
         rf"(\d{{1,2}})(?:st|nd|rd|th)?(?: ?[\-–] ?(\d{{1,2}})(?:st|nd|rd|th)?)?(?: of)? ({_MONTH})\b\.?{_YEAR}?",
         _day_month,
     ),
-    rule(
+    Rule(
         LETTER,
         rf"({_MONTH})\.? (\d{{1,2}})(?:st|nd|rd|th)?(?: ?[\-–] ?(\d{{1,2}})(?:st|nd|rd|th)?)?(?![\w:%]|[.,]\d){_YEAR}?",
         _month_day,
     ),
-    rule(LETTER, rf"({_MONTH})\.?,? (\d{{4}})(?!\w)", _month_year),
-    rule(LETTER, rf"({_DAY_NAME})\.? ?[\-–] ?({_DAY_NAME})\b\.?", _weekdays),
-    rule(LETTER, rf"({_MONTH})\.? ?[\-–] ?({_MONTH})\b\.?", _months),
-    rule(LETTER, rf"({'|'.join(WEEKDAY_OF)})\.?(?=,? (?:{_MONTH}\b|\d))", _weekday),
-    rule(DIGIT, r"(\d{2})(\d0)['’]?s(?!\w)", _decade),
-    rule(DIGIT + "'’", r"['’]?()?([2-9]0)['’]?s(?!\w)", _decade),
-    rule(DIGIT, r"(\d{1,4}) ?(B\.?C\.?E?\b\.?|A\.?D\b\.?|C\.?E\b\.?)(?!\w)", _era),
-    rule(LETTER, r"Q([1-4])[ \-]?'?(\d{4})(?!\w)", _quarter),
+    Rule(LETTER, rf"({_MONTH})\.?,? (\d{{4}})(?!\w)", _month_year),
+    Rule(LETTER, rf"({_DAY_NAME})\.? ?[\-–] ?({_DAY_NAME})\b\.?", _weekdays),
+    Rule(LETTER, rf"({_MONTH})\.? ?[\-–] ?({_MONTH})\b\.?", _months),
+    Rule(LETTER, rf"({'|'.join(WEEKDAY_OF)})\.?(?=,? (?:{_MONTH}\b|\d))", _weekday),
+    Rule(DIGIT, r"(\d{2})(\d0)['’]?s(?!\w)", _decade),
+    Rule(DIGIT + "'’", r"['’]?()?([2-9]0)['’]?s(?!\w)", _decade),
+    Rule(DIGIT, r"(\d{1,4}) ?(B\.?C\.?E?\b\.?|A\.?D\b\.?|C\.?E\b\.?)(?!\w)", _era),
+    Rule(LETTER, r"Q([1-4])[ \-]?'?(\d{4})(?!\w)", _quarter),
 )  # fmt: skip

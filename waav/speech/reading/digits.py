@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from waav.speech.reading import numerals
-from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule
 from waav.speech.reading.vocabulary import CODES, DIALLED, FILLERS, NUMBERED, ROOMS, SCALES, UNITS
 
 _MARK: Final = "\ue002"
@@ -203,29 +203,29 @@ def _leading_zero(found: re.Match[str], passage: Passage) -> str:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    rule(DIGIT, r"\d{1,15}[*#](?![\w])", _keys),
-    rule("*#", r"[*#]{1,2}\d{1,15}(?:[*#]{1,2}\d{0,15}){0,6}(?![\w.])", _keys),
-    rule("+", r"\+\d(?:[ .\-()]{0,2}\d){6,14}(?!\w)" + _EXTENSION, _international, re.IGNORECASE),
-    rule(DIGIT, r"1-8\d\d-(?:[A-Z\d]{1,9}-)?[A-Z]{2,10}(?!\w)", _vanity),
-    rule(
+    Rule(DIGIT, r"\d{1,15}[*#](?![\w])", _keys),
+    Rule("*#", r"[*#]{1,2}\d{1,15}(?:[*#]{1,2}\d{0,15}){0,6}(?![\w.])", _keys),
+    Rule("+", r"\+\d(?:[ .\-()]{0,2}\d){6,14}(?!\w)" + _EXTENSION, _international, ignores_case=True),
+    Rule(DIGIT, r"1-8\d\d-(?:[A-Z\d]{1,9}-)?[A-Z]{2,10}(?!\w)", _vanity),
+    Rule(
         DIGIT + "(",
         r"(?:1[ .\-])?(?:\(\d{3}\)[ \-]?|\d{3}[ .\-])\d{3}[ .\-]\d{4}" + _END + _EXTENSION,
         _told,
-        re.IGNORECASE,
+        ignores_case=True,
     ),
-    rule(DIGIT, r"\d{4}(?:[ \-]\d{4}){2,4}" + _END, _four_by_four),
-    rule(DIGIT, r"\d{3}-\d{2}-\d{4}" + _END, _told),
-    rule(DIGIT, r"\d(?:-\d){2,15}(?![\w\-])", _one_group),
-    rule(DIGIT + LETTER, r"(?=[A-Za-z]{0,12}\d)[A-Za-z\d]{1,24}(?:[ \-](?=[A-Z]{0,12}\d)[A-Z\d]{2,12}|-[A-Z\d]{1,12}){0,8}(?![\w%°])(?![.:/,]\d)", _code),
-    rule(DIGIT, r"\d{3}-\d{4}" + _END + _EXTENSION, _told, re.IGNORECASE),
-    rule(DIGIT, r"\d{3}(?:[ \-]?\d{3})?[ \-]?\d{4}(?!\w)(?![,.]\d)", _dialled),
-    rule(DIGIT, r"\d{3,8}(?!\w)(?![,.:/]\d)", _dialled),
-    rule(DIGIT, r"\d{3}(?!\w)(?![,.:/\-%]\d)", _emergency),
-    rule(DIGIT, r"0\d{1,5}(?:[ \-]\d{2,8}){1,4}(?!\w)", _told),
-    rule(DIGIT, r"\d{19,}", _told),
-    rule(DIGIT, r"\d{7,18}(?!\w)(?![,.]\d)", _bare),
-    rule(DIGIT, r"\d{3,4}(?!\w)(?![,.:/]\d)", _room),
+    Rule(DIGIT, r"\d{4}(?:[ \-]\d{4}){2,4}" + _END, _four_by_four),
+    Rule(DIGIT, r"\d{3}-\d{2}-\d{4}" + _END, _told),
+    Rule(DIGIT, r"\d(?:-\d){2,15}(?![\w\-])", _one_group),
+    Rule(DIGIT + LETTER, r"(?=[A-Za-z]{0,12}\d)[A-Za-z\d]{1,24}(?:[ \-](?=[A-Z]{0,12}\d)[A-Z\d]{2,12}|-[A-Z\d]{1,12}){0,8}(?![\w%°])(?![.:/,]\d)", _code),
+    Rule(DIGIT, r"\d{3}-\d{4}" + _END + _EXTENSION, _told, ignores_case=True),
+    Rule(DIGIT, r"\d{3}(?:[ \-]?\d{3})?[ \-]?\d{4}(?!\w)(?![,.]\d)", _dialled),
+    Rule(DIGIT, r"\d{3,8}(?!\w)(?![,.:/]\d)", _dialled),
+    Rule(DIGIT, r"\d{3}(?!\w)(?![,.:/\-%]\d)", _emergency),
+    Rule(DIGIT, r"0\d{1,5}(?:[ \-]\d{2,8}){1,4}(?!\w)", _told),
+    Rule(DIGIT, r"\d{19,}", _told),
+    Rule(DIGIT, r"\d{7,18}(?!\w)(?![,.]\d)", _bare),
+    Rule(DIGIT, r"\d{3,4}(?!\w)(?![,.:/]\d)", _room),
 )  # fmt: skip
 
-LATER: Final[tuple[Rule, ...]] = (rule(DIGIT, r"0\d{1,30}(?!\w)(?![,.:/]\d)", _leading_zero),)
+LATER: Final[tuple[Rule, ...]] = (Rule(DIGIT, r"0\d{1,30}(?!\w)(?![,.:/]\d)", _leading_zero),)
 """After dates and times, which may begin with a zero as well."""

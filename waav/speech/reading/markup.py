@@ -158,7 +158,7 @@ _KEY_FOLLOWS: Final = re.compile(
     r"(?:and|or|key|keys|sign|signs|button|symbol|is|are|to|then|for|when|after|at|before|again)\b|[,.;:!?]"
 )
 _HEADING: Final = re.compile(r" {0,3}(#{1,6}) +(?=\S)")
-_BULLET: Final = re.compile(r" {0,40}(?:[-*+–] +(?:\[[ xX]\] +)?)(?=\S)")
+_BULLET: Final = re.compile(r" {0,40}(?:[-*+–] +(?:\[[ xX]\] +)?)(?=[^\s*#])")
 _NUMBERED: Final = re.compile(r" {0,40}(\d{1,3})[.)] +(?=[A-Za-z\"'(*_`])")
 _QUOTED: Final = re.compile(r" {0,3}(?:> ?){1,8}")
 

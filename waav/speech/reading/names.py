@@ -5,7 +5,7 @@ from typing import Final
 
 from waav.speech.reading import numerals
 from waav.speech.reading.digits import spell
-from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule, rule
+from waav.speech.reading.passage import DIGIT, LETTER, Passage, Rule
 from waav.speech.reading.vocabulary import (
     ABBREVIATIONS,
     BARE,
@@ -195,25 +195,25 @@ def _version(found: re.Match[str], passage: Passage) -> str | None:
 
 _PARTS: Final = r"(\d{1,4}(?:\.\d{1,4}){0,5})(?!\w)(?!\.\d)(?![,:]\d)"
 RULES: Final[tuple[Rule, ...]] = (
-    rule(LETTER, rf"([vV](?:er)?\.? ?){_PARTS}", _version),
-    rule(DIGIT, rf"()(?=\d{{1,4}}\.){_PARTS}", _version),
-    rule(LETTER, r"([A-Z])(\+{1,3})(?!\w)", _pluses),
-    rule(LETTER, r"([A-Ga-g])[#♯](?!\w)", _sharp),
-    rule(LETTER, r"[A-Z]{1,4}(?:&[A-Z]{1,4}){1,3}(?!\w)", _with_and),
-    rule(LETTER, r"[A-Z]{2,5}(?:/[A-Z]{2,5}){1,3}(?!\w)", _with_stroke),
-    rule(LETTER, r"([A-Z]) ?[\-–] ?([A-Z])(?![\w\-])", _from_to),
-    rule(
+    Rule(LETTER, rf"([vV](?:er)?\.? ?){_PARTS}", _version),
+    Rule(DIGIT, rf"()(?=\d{{1,4}}\.){_PARTS}", _version),
+    Rule(LETTER, r"([A-Z])(\+{1,3})(?!\w)", _pluses),
+    Rule(LETTER, r"([A-Ga-g])[#♯](?!\w)", _sharp),
+    Rule(LETTER, r"[A-Z]{1,4}(?:&[A-Z]{1,4}){1,3}(?!\w)", _with_and),
+    Rule(LETTER, r"[A-Z]{2,5}(?:/[A-Z]{2,5}){1,3}(?!\w)", _with_stroke),
+    Rule(LETTER, r"([A-Z]) ?[\-–] ?([A-Z])(?![\w\-])", _from_to),
+    Rule(
         LETTER,
         rf"({'|'.join(map(re.escape, sorted(BARE, key=len, reverse=True)))})(?![\w/])(?!-\w)(?!\.\w)('s)?",
         _bare,
     ),
-    rule(LETTER, r"[IVXLCDM]{1,12}(?!\w)(?!\.\w)", _roman),
-    rule(LETTER, r"[ivx]{1,6}(?!\w)(?!\.\w)", _small_roman),
-    rule(LETTER, r"[A-Za-z]{1,24}+-?\d[A-Za-z\d]{0,60}+(?:-[A-Za-z\d]{1,12}+){0,6}(?!\w)(?!\.\d)", _mixed),
-    rule(LETTER, r"([A-Z]{2,5})(s|'s)?(?!\w)", _capitals),
-    rule(LETTER, r"(he|she|him|his|her|they|He|She|They)/(she|her|hers|him|they|them)(?!\w)", _either),
-    rule(DIGIT, r"(10|5)[kK](?= (?:run|race|walk)\b)", _race),
-    rule(DIGIT, r"401\(?[kK]\)?(?!\w)", _pension),
-    rule(DIGIT, r"([48])(K)(?!\w)", _digits_first),
-    rule(DIGIT, r"(\d{1,4})([A-JN-Z]|[A-Z]{2,3}|[ip])(?!\w)", _digits_first),
+    Rule(LETTER, r"[IVXLCDM]{1,12}(?!\w)(?!\.\w)", _roman),
+    Rule(LETTER, r"[ivx]{1,6}(?!\w)(?!\.\w)", _small_roman),
+    Rule(LETTER, r"[A-Za-z]{1,24}+-?\d[A-Za-z\d]{0,60}+(?:-[A-Za-z\d]{1,12}+){0,6}(?!\w)(?!\.\d)", _mixed),
+    Rule(LETTER, r"([A-Z]{2,5})(s|'s)?(?!\w)", _capitals),
+    Rule(LETTER, r"(he|she|him|his|her|they|He|She|They)/(she|her|hers|him|they|them)(?!\w)", _either),
+    Rule(DIGIT, r"(10|5)[kK](?= (?:run|race|walk)\b)", _race),
+    Rule(DIGIT, r"401\(?[kK]\)?(?!\w)", _pension),
+    Rule(DIGIT, r"([48])(K)(?!\w)", _digits_first),
+    Rule(DIGIT, r"(\d{1,4})([A-JN-Z]|[A-Z]{2,3}|[ip])(?!\w)", _digits_first),
 )  # fmt: skip

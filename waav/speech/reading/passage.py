@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from waav.speech.reading.vocabulary import BEGINNERS, NO_BEGINNERS
 
@@ -136,53 +136,48 @@ class Passage:
 Read = Callable[[re.Match[str], Passage], str | None]
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """What is said where a pattern matches.
 
     Args:
         begins: ``DIGIT``, ``LETTER`` and single signs: the only characters the pattern begins with.
         pattern: no named groups, no references to groups.
         read: returns the words; None if the rule does not apply after all.
+        ignores_case: whether capitals are as good as others.
     """
 
     begins: str
-    pattern: re.Pattern[str]
+    pattern: str
     read: Read
-
-
-def rule(begins: str, pattern: str, read: Read, flags: int = 0) -> Rule:
-    """A rule of a pattern that is compiled here."""
-    return Rule(begins, re.compile(pattern, flags), read)
+    ignores_case: bool = False
 
 
 class Rules:
-    """Rules in their order."""
+    """Rules in their order. Their patterns are compiled when the first text is read, or by ``prepare``: most programs
+    that know of the voice never read anything."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         by_begin: dict[str, list[Rule]] = {}
         for one in rules:
             for begin in one.begins:
                 by_begin.setdefault(begin, []).append(one)
-        self._choices = {begin: _Choice(rules) for begin, rules in by_begin.items()}
+        self._groups = {
+            begin: [_Group(rules[start : start + _GROUP]) for start in range(0, len(rules), _GROUP)]
+            for begin, rules in by_begin.items()
+        }
+
+    def prepare(self) -> None:
+        """Compile all patterns: about a tenth of a second."""
+        for groups in self._groups.values():
+            for group in groups:
+                group.patterns()
 
     def apply(self, passage: Passage, place: int) -> int:
         """Say what is at ``place`` by the first rule that applies; returns where it ends, or ``place``."""
         character = passage.text[place]
         kind = DIGIT if character.isdecimal() else LETTER if character.isalpha() else character
-        choice = self._choices.get(kind)
-        return choice.apply(passage, place) if choice is not None else place
-
-
-class _Choice:
-    """Rules for one kind of beginning."""
-
-    def __init__(self, rules: list[Rule]) -> None:
-        self._groups = [
-            _Group(rules[start : start + _GROUP]) for start in range(0, len(rules), _GROUP)
-        ]
-
-    def apply(self, passage: Passage, place: int) -> int:
-        for group in self._groups:
+        for group in self._groups.get(kind, ()):
             end = group.apply(passage, place)
             if end > place:
                 return end
@@ -194,17 +189,26 @@ class _Group:
 
     def __init__(self, rules: list[Rule]) -> None:
         self._rules = rules
-        self._any = re.compile(
-            "|".join(f"(?P<r{number}>{_flagged(one.pattern)})" for number, one in enumerate(rules))
-        )
+        self._patterns: tuple[re.Pattern[str], list[re.Pattern[str]]] | None = None
+
+    def patterns(self) -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
+        """That of all, in which the number of the rule is the name of its group, and that of each."""
+        if self._patterns is None:
+            each = [f"(?{'i' if one.ignores_case else ''}:{one.pattern})" for one in self._rules]
+            any_of_them = "|".join(
+                f"(?P<r{number}>{pattern})" for number, pattern in enumerate(each)
+            )
+            self._patterns = re.compile(any_of_them), [re.compile(pattern) for pattern in each]
+        return self._patterns
 
     def apply(self, passage: Passage, place: int) -> int:
-        first = self._any.match(passage.text, place)
+        any_of_them, each = self.patterns()
+        first = any_of_them.match(passage.text, place)
         if first is None:
             return place
         begin = int(str(first.lastgroup)[1:])
-        for one in self._rules[begin:]:
-            found = one.pattern.match(passage.text, place)
+        for one, pattern in zip(self._rules[begin:], each[begin:], strict=True):
+            found = pattern.match(passage.text, place)
             if found is None:
                 continue
             words = one.read(found, passage)
@@ -213,8 +217,3 @@ class _Group:
                 passage.note(found[0])
                 return found.end()
         return place
-
-
-def _flagged(pattern: re.Pattern[str]) -> str:
-    ignores_case = pattern.flags & re.IGNORECASE
-    return f"(?i:{pattern.pattern})" if ignores_case else f"(?:{pattern.pattern})"

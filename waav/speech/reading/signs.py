@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from waav.speech.reading.passage import Passage, Rule, rule
+from waav.speech.reading.passage import Passage, Rule
 from waav.speech.reading.vocabulary import SIGNS
 
 _ROUND: Final = re.compile(r" ?[)\]}]")
@@ -134,26 +134,26 @@ def _backslash(found: re.Match[str], passage: Passage) -> str:
 
 _LONE: Final = "".join(SIGNS.keys() - set("$+=@&²³"))
 RULES: Final[tuple[Rule, ...]] = (
-    rule("*", r"\*+", _star),
-    rule("#", r"#+", _hash),
-    rule("<>", r"[<>]=?(?![<>=])", _less),
-    rule("<>", r"[<>=]{2,}", _nothing),
-    rule("=", r"=+>?", _equals),
-    rule("-", r"-+>|-{2,}", _dash),
-    rule("–—", r"[–—]+", _dash),
-    rule("-−", r"[\-−]", _hyphen),
-    rule("+", r"\+{3,}", _nothing),
-    rule("+", r"\+", _plus),
-    rule("~", r"~+", _tilde),
-    rule("^", r"\^+", _caret),
-    rule("_", r"_+", _low_line),
-    rule("([{)]}|", r"[(\[{)\]}|]+", _bracket),
-    rule("/", r"/{2,}", _nothing),
-    rule("/", r"/", _stroke),
-    rule("\\", r"\\+", _backslash),
-    rule("&@", r"[&@]", _said),
-    rule("&@$€£¥%", r"([&@$€£¥%])\1+".replace(r"\1+", r"[&@$€£¥%]+"), _nothing),
-    rule(_LONE + "$²³", rf"[{re.escape(_LONE)}$²³]", _said),
-    rule('"', r'"+', _nothing),
-    rule(".", r"\.(?=[A-Za-z])", _dot),
+    Rule("*", r"\*+", _star),
+    Rule("#", r"#+", _hash),
+    Rule("<>", r"[<>]=?(?![<>=])", _less),
+    Rule("<>", r"[<>=]{2,}", _nothing),
+    Rule("=", r"=+>?", _equals),
+    Rule("-", r"-+>|-{2,}", _dash),
+    Rule("–—", r"[–—]+", _dash),
+    Rule("-−", r"[\-−]", _hyphen),
+    Rule("+", r"\+{3,}", _nothing),
+    Rule("+", r"\+", _plus),
+    Rule("~", r"~+", _tilde),
+    Rule("^", r"\^+", _caret),
+    Rule("_", r"_+", _low_line),
+    Rule("([{)]}|", r"[(\[{)\]}|]+", _bracket),
+    Rule("/", r"/{2,}", _nothing),
+    Rule("/", r"/", _stroke),
+    Rule("\\", r"\\+", _backslash),
+    Rule("&@", r"[&@]", _said),
+    Rule("&@$€£¥%", r"([&@$€£¥%])\1+".replace(r"\1+", r"[&@$€£¥%]+"), _nothing),
+    Rule(_LONE + "$²³", rf"[{re.escape(_LONE)}$²³]", _said),
+    Rule('"', r'"+', _nothing),
+    Rule(".", r"\.(?=[A-Za-z])", _dot),
 )  # fmt: skip
