@@ -48,6 +48,17 @@ def metric(port: int, name: str) -> float | None:
     return None
 
 
+def collected(port: int) -> list[dict[str, int]]:
+    """What the gateway's garbage collector has done, by generation."""
+    return [
+        {
+            "collections": int(metric(port, f'waav_gc_collections_total{{generation="{n}"}}') or 0),
+            "objects": int(metric(port, f'waav_gc_objects_total{{generation="{n}"}}') or 0),
+        }
+        for n in range(3)
+    ]
+
+
 class Watch:
     """Samples of a run."""
 
@@ -130,6 +141,7 @@ def soak(options: argparse.Namespace, cores: machine.Cores, calls: int) -> dict[
         metric(running.port, LAG)
         before, waiting_before = at_rest(running, vendor)
         rss_before = machine.rss_mb(running.pid)
+        collected_before = collected(running.port)
         job = {"port": running.port, "calls": calls, "speak_every_s": 5.0, "first_number": 0,
                "direct": False, "churn_s": CALL_S / calls}  # fmt: skip
         callers = stack.enter_context(control.rig("callers", cores, **job))
@@ -146,6 +158,7 @@ def soak(options: argparse.Namespace, cores: machine.Cores, calls: int) -> dict[
         if options.manners:
             visit.wait()
         callers.ask("end", "measured")
+        collected_after = collected(running.port)
         result, heard = callers.next("result"), vendor.ask("report", "report")
         after, waiting_after = left(running, vendor, before)
         rss_after = machine.rss_mb(running.pid)
@@ -155,6 +168,7 @@ def soak(options: argparse.Namespace, cores: machine.Cores, calls: int) -> dict[
         "cpu_percent": round(100 * sum(one["cpu_s"] for one in watch.samples) / seconds, 1),
         "descriptors_before": before, "descriptors_after": after,
         "kept_alive_before": waiting_before, "kept_alive_after": waiting_after,
+        "gc_before": collected_before, "gc_after": collected_after,
         "rss_mb_before": round(rss_before, 1), "rss_mb_after": round(rss_after, 1),
         **trend(watch.samples, options.warm_up or min(120.0, seconds / 4)),
         "ready": result["ready"],

@@ -18,16 +18,40 @@ INSIDE = "WAAV_TESTS_ON_UVLOOP"
 
 RUN = """
 import sys
-import uvloop
-from twisted.internet import asyncioreactor
-asyncioreactor.install(uvloop.new_event_loop())
+from waav.net.loop import install_reactor
+install_reactor()
 from twisted.scripts import trial
 sys.argv = ["trial", "--force-gc", "--temp-directory", sys.argv[1], "tests.net"]
 trial.run()
 """
 
+TIMERS = """
+from waav.net.loop import install_reactor
+install_reactor()
+from twisted.internet import reactor
+turns, real = 0, reactor.runUntilCurrent
+def counted():
+    global turns
+    turns += 1
+    real()
+reactor.runUntilCurrent = counted
+def go(left):
+    reactor.callLater(0.0041 + left * 0.0001, go, left - 1) if left else reactor.stop()
+reactor.callWhenRunning(go, 100)
+reactor.run()
+print(turns)
+"""
+
 
 class UvloopTests(TestCase):
+    async def test_a_timer_wakes_the_loop_once(self) -> None:
+        """Waiting costs nothing: the loop is not asked again and again whether a time has come that is almost there."""
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, ["-c", TIMERS], env=os.environ, path=str(ROOT)
+        )
+        self.assertEqual((code, err), (0, b""))
+        self.assertLess(int(out), 250)
+
     async def test_everything(self) -> None:
         """What is tested on asyncio's event loop holds on uvloop as well, test for test."""
         if INSIDE in os.environ:

@@ -6,7 +6,7 @@ import weakref
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from waav.ops.garbage import SETTLED_S, Settled
+from waav.ops.garbage import IDLE_S, SETTLED_S, THRESHOLDS, Settled
 
 
 class Thing:
@@ -18,7 +18,8 @@ class Thing:
 class SettledTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.settled = Settled(self.clock)
+        self.live = 0
+        self.settled = Settled(self.clock, lambda: self.live)
 
     def test_once(self) -> None:
         """Garbage of the start is thrown away, and what is left is not looked at by later collections."""
@@ -32,7 +33,24 @@ class SettledTests(SynchronousTestCase):
         self.clock.advance(SETTLED_S)
         self.assertIsNone(gone())
         self.assertNotIn(id(kept), {id(one) for one in gc.get_objects()})
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_full_collections_wait(self) -> None:
+        """What calls are made of is not looked through while there are any; what a plugin left goes when there are none."""
+        self.settled.startService()
+        self.addCleanup(self.settled.stopService)
+        self.assertEqual(gc.get_threshold(), THRESHOLDS)
+        self.clock.advance(SETTLED_S)
+        thing = Thing()
+        thing.me = thing
+        gone = weakref.ref(thing)
+        gc.collect(1)
+        del thing
+        self.live = 1
+        self.clock.advance(IDLE_S)
+        self.assertIsNotNone(gone())
+        self.live = 0
+        self.clock.advance(IDLE_S)
+        self.assertIsNone(gone())
 
     def test_from_the_start(self) -> None:
         """The first calls of a gateway are not held up by a look through all its modules either."""
@@ -43,6 +61,8 @@ class SettledTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """A gateway that stops before leaves no timer behind."""
+        before = gc.get_threshold()
         self.settled.startService()
         self.settled.stopService()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(gc.get_threshold(), before)

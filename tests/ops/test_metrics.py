@@ -1,5 +1,6 @@
 """Figures for Prometheus: what they say, and that the manual and the alerts know them all."""
 
+import gc
 import os
 import re
 import subprocess
@@ -57,6 +58,7 @@ class Everything:
             sources.vendors(self.metrics, others[1]),
             sources.models(self.metrics, others[2]),
             sources.loop(self.metrics, self.lag, self.stalls),
+            sources.collections(self.metrics),
             sources.process(self.metrics, proc),
         ):
             self.metrics.follow(source)
@@ -232,6 +234,14 @@ class MetricsTests(SynchronousTestCase):
             },
         )
 
+    def test_collections(self) -> None:
+        """How often garbage was collected, and how much there was."""
+        gc.collect()
+        said = self.said("gc_")
+        full = gc.get_stats()[2]
+        self.assertEqual(said['collections_total{generation="2"}'], full["collections"])
+        self.assertEqual(said['objects_total{generation="2"}'], full["collected"])
+
     def test_loop(self) -> None:
         """The loop's lag as a histogram, its worst, and how often something blocked it."""
         self.all.lag.startService()
@@ -287,7 +297,7 @@ class MetricsTests(SynchronousTestCase):
 class LabelTests(SynchronousTestCase):
     ALLOWED = {
         "route", "reason", "limit", "status", "origin", "provider", "kind", "method", "stt", "tts",
-        "version", "python", "twisted",
+        "generation", "version", "python", "twisted",
     }  # fmt: skip
     """Names that the gateway itself knows; a new label is a decision (S-MET-02)."""
 

@@ -1,5 +1,6 @@
 """What the rooms count for themselves, as metrics. Taken over when somebody asks."""
 
+import gc
 import os
 import resource
 import time
@@ -184,6 +185,24 @@ def loop(metrics: Metrics, lag: LoopLag, stalls: Stalls | None) -> Callable[[], 
         worst.set(lag.figures.max_s)
         recent.set(lag.figures.recent_max_s(lag.seconds()))
         blocked.set(stalls.total if stalls is not None else 0)
+
+    return take
+
+
+def collections(metrics: Metrics) -> Callable[[], None]:
+    """The garbage collector."""
+    make = metrics.families
+    made = Following(
+        make.counter("gc_collections_total", "Garbage collections; 2 is a full one.", "generation")
+    )
+    found = Following(
+        make.counter("gc_objects_total", "Objects that only they could remove.", "generation")
+    )
+
+    def take() -> None:
+        for generation, figures in enumerate(gc.get_stats()):
+            made.set(figures["collections"], str(generation))
+            found.set(figures["collected"], str(generation))
 
     return take
 

@@ -128,7 +128,7 @@ def build(
         *watchers.services(),
         Outside(dialler, world),
         Models(engines, world, config.audio),
-        Settled(reactor),
+        Settled(reactor, lambda: calls.live),
         # One of several workers sweeps the folder that they share.
         *(
             [timers(store, config.cache.sweep_seconds, reactor)]

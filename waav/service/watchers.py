@@ -72,6 +72,7 @@ class Watchers:
             sources.vendors(metrics, dialler),
             sources.models(metrics, engines),
             sources.loop(metrics, self._lag, self._stalls),
+            sources.collections(metrics),
             sources.process(metrics, restarts=restarts),
         ):
             metrics.follow(source)
