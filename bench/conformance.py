@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.environments import folder
+from bench.machine import free_port
 
 SUITE: Final = "25.10.1"
 
@@ -87,13 +88,6 @@ def install(python: str) -> Path:
         # Another run was faster.
         shutil.rmtree(making)
     return home
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import random
 import socket
 import subprocess
 import sys
@@ -122,16 +123,24 @@ def descriptors(pid: int) -> int:
     return sum(len(os.listdir(f"/proc/{one}/fd")) for one in family(pid))
 
 
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+STARTS_S = 600.0
+"""How long a program may take to listen; a minute is not enough where others have the cores."""
+
+
 def free_port() -> int:
-    """A TCP port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback that nobody uses now, and that nobody is given for a connection meanwhile."""
+    end = max(int(EPHEMERAL.read_text().split()[0]), 20_000)
+    while True:
+        port = random.SystemRandom().randrange(10_000, end)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(port: int, process: "subprocess.Popen[Any]") -> None:
     """Until something listens."""
-    ends_at = time.monotonic() + 60
+    ends_at = time.monotonic() + STARTS_S
     while time.monotonic() < ends_at:
         if process.poll() is not None:
             raise SystemExit(f"{process.args!r} ended with {process.returncode}")

@@ -29,8 +29,9 @@ from twisted.web.server import Site
 
 import twisted.plugins
 import waav
+from bench.machine import free_port
 from tests.certificates import write_pair
-from tests.gateway_process import GatewayProcess, Output, free_port
+from tests.gateway_process import GatewayProcess, Output
 from tests.waiting import until
 from waav import __version__
 from waav.cli import client as client_module

@@ -14,10 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent, readBody
 from twisted.web.http_headers import Headers
 
+from bench.machine import free_port
 from tests.gateway.gateway import Gateway
 from tests.gateway.web import Answer, Client
-from tests.gateway_process import GatewayProcess, free_port
+from tests.gateway_process import GatewayProcess, is_open
 from tests.ops.test_metrics import samples
+from tests.waiting import until
 from waav.ops.metrics import Metrics
 from waav.ops.scrape import Scrape, ScrapeSite, build_metrics_resource
 from waav.ops.settings import MetricsSettings
@@ -248,6 +250,7 @@ class DaemonCase(TestCase):
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(self.gateway.stop()))
         await self.gateway.started()
+        await until(lambda: is_open(self.port), "the listener for metrics is not there")
 
     async def ask(self, port: int, path: str, **headers: str) -> tuple[int, bytes]:
         """A GET on a connection of its own."""

@@ -14,8 +14,8 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from bench.machine import free_port
 from tests.gateway.web import Answer
-from tests.gateway_process import free_port
 from tests.service.settings.rig import Exchange, PacedReactor
 from tests.waiting import until
 from waav.config.load import load

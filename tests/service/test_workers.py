@@ -20,8 +20,9 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from bench.machine import free_port
 from tests.certificates import write_pair
-from tests.gateway_process import GatewayProcess, free_port
+from tests.gateway_process import GatewayProcess
 from tests.service.test_tap import handshake
 from tests.waiting import until
 from waav.ops.private import nearest_to_memory

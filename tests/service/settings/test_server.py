@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError
 
-from tests.gateway_process import free_port
+from bench.machine import free_port
 from tests.service.settings.rig import Exchange, SettingsCase
 
 

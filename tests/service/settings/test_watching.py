@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.gateway_process import free_port
+from bench.machine import free_port
 from tests.service.settings.rig import Exchange, Running, SettingsCase
 from waav.config.load import load
 from waav.registry import Registry
