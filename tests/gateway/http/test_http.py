@@ -294,12 +294,12 @@ class SocketTests(TestCase):
         self.assertEqual(self.vendor.texts, ["Hello."])
 
     async def test_pronunciations(self) -> None:
-        """A pronunciation is applied once, to whole words, as it stands (D-08, SPK-01)."""
+        """A pronunciation is applied once, to whole words whatever their capitals, as it stands (D-08, SPK-01)."""
         await self.said(
             "SQL and sql, SQLite",
             pronunciations=[{"word": "SQL", "pronunciation": "the SQL $1 way"}],
         )
-        self.assertEqual(self.vendor.texts, ["the SQL $1 way and sql, SQLite"])
+        self.assertEqual(self.vendor.texts, ["the SQL $1 way and the SQL $1 way, SQLite"])
 
     async def test_connections_are_kept(self) -> None:
         """Callers one after the other use the same connection to the vendor (F-226)."""

@@ -95,7 +95,7 @@ class LimitTests(SettingsCase):
             speaking = await gateway.begin_speak("hello")
             # Addresses are looked up in a thread.
             await gateway.until(
-                lambda: "failIfNotConnected" in str(gateway.clock.getDelayedCalls()),
+                lambda: "_late" in str(gateway.clock.getDelayedCalls()),
                 "no attempt is made",
             )
             await gateway.advance(1.9)
