@@ -210,6 +210,7 @@ providers: {{deepgram: {{api_key: good, endpoint: "{scheme}://{host}:{vendor}"}}
         gc.set_debug(0)
         found = left(gc.garbage) if is_asked else Counter[str]()
         gc.garbage.clear()
+        gc.collect()  # what was looked at is still there, and would be found again
         return found
 
     async def leave(self, *visits: str, at_once: int = AT_ONCE) -> None:
@@ -241,7 +242,14 @@ class CallTests(LitterCase):
         """Calls leave nothing, whatever was said in them."""
         await self.leave(
             "plain", "twice_configured", "listening_only", "cleared", "protected", "interrupted",
-            "unconfigured",
+            "unconfigured", "vanishing", "silent_end", "violating", "refused_config",
+        )  # fmt: skip
+
+    async def test_requests(self) -> None:
+        """Requests leave nothing, whole and broken off, good and bad."""
+        await self.leave(
+            "refused_upgrade", "refused_body", "spoken", "spoken_cached", "spoken_refused",
+            "abandoned",
         )  # fmt: skip
 
     async def test_vendors(self) -> None:

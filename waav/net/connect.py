@@ -86,8 +86,9 @@ class Attempt:
         if self._is_over or self._connection is not None:
             return
         self._is_over = True
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
         if self._handle is not None:
             # The task may be waiting for the descriptor: it lets go of it first.
             self._loop.call_soon(self._handle.close)

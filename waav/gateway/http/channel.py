@@ -5,7 +5,9 @@
 
 from typing import Any, Final
 
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 
@@ -61,6 +63,10 @@ class Channel(HTTPChannel):
         # Bytes of headers buy no time: one a second would hold a connection for hours.
         if self._is_in_body:
             super().resetTimeout()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._transferDecoder = None  # knows us; left over by a body that did not come to its end
 
     def allHeadersReceived(self) -> None:
         request = self.requests[-1]
