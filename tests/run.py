@@ -249,6 +249,7 @@ class Run:
         problem = self._wait(process, path)
         # What tests started and did not end would go on for ever, beside the next group.
         kill(process.pid)
+        kill_users(folder)
         self.running.discard(process.pid)
         text = path.read_text(errors="replace")
         shutil.rmtree(folder, ignore_errors=True)
@@ -281,6 +282,7 @@ class Run:
             self.is_stopped = True
             for one in self.running:
                 kill(one)
+        kill_users(self.folder)
 
     def all(self, groups: Sequence[Group], jobs: int) -> Iterator[Result]:
         """Run them, so many at once, and give each result as it comes."""
@@ -297,6 +299,16 @@ def kill(process_group: int) -> None:
     """End all its processes that are left."""
     with suppress(ProcessLookupError):
         os.killpg(process_group, signal.SIGKILL)
+
+
+def kill_users(folder: Path) -> None:
+    """End programs that have their temporary files below ``folder``: those that tests put into groups of their own."""
+    wanted = f"TMPDIR={folder}".encode()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            found = environ.read_bytes().split(b"\0")
+            if any(one == wanted or one.startswith(wanted + b"/") for one in found):
+                os.kill(int(environ.parent.name), signal.SIGKILL)
 
 
 def recalled(path: Path = MEMORY) -> dict[str, float]:

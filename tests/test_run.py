@@ -1,5 +1,6 @@
 """The program that runs the suite: what it runs, what it makes of the output, what it does with a test that hangs."""
 
+import contextlib
 import importlib.util
 import io
 import sys
@@ -213,14 +214,17 @@ class RunTests(SynchronousTestCase):
             "import subprocess, sys\n"
             "one = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
             "two = subprocess.Popen(['sleep', '600'])\n"
-            "print(two.pid)\n"
+            "three = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+            "print(two.pid, three.pid)\n"
             "print('PASSED (successes=1)')\n"
         )
         result = self.run_script(script)
         self.assertEqual(result.problem, "")
-        stat = Path(f"/proc/{result.output.split()[0]}/stat")
-        while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
-            pass  # it was sent the signal, and may take a moment to die
+        for pid in result.output.split()[:2]:
+            stat = Path(f"/proc/{pid}/stat")
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                while stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
+                    pass  # it was sent the signal, and may take a moment to die
 
     def test_stopped(self) -> None:
         """Who stops the runner stops what it runs, and nothing begins afterwards."""
