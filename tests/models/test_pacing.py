@@ -43,6 +43,12 @@ class BreathsTests(SynchronousTestCase):
         self.assertLessEqual(lengths[0], 60)
         self.assertGreater(lengths[1], 60)
 
+    def test_signs_before_words(self) -> None:
+        """What cannot be said does not count as the first breath, which has to be short."""
+        said = list(breaths("." * 30 + "a" * 100, first=20))
+        self.assertLessEqual(len(said[0].phonemes), 20)
+        self.assertEqual(sum(one.phonemes.count("a") for one in said), 100)
+
     @given(st.text(alphabet="aˈ ,.;—", max_size=600), st.integers(10, LONGEST))
     def test_nothing_lost_and_nothing_too_long(self, sentence: str, first: int) -> None:
         """Every phoneme is said once, in order, and no breath is too long for the network."""

@@ -56,23 +56,24 @@ def breaths(sentence: str, first: int = LONGEST) -> Iterator[Breath]:
     """
     limit = first
     for clause in _CLAUSE_END.split(sentence):
-        for part in _parts(clause.strip(), limit):
+        rest = clause.strip()
+        while rest:
+            part, rest = _cut(rest, limit)
             if any(map(str.isalpha, part)):
                 yield Breath(part, _pause_s(part))
                 limit = LONGEST
 
 
-def _parts(clause: str, limit: int) -> Iterator[str]:
-    while len(clause) > limit:
-        # Of equal parts none is a single word that was left over.
-        even = -(-len(clause) // -(-len(clause) // limit))
-        cut = clause.rfind(" ", 1, even + 1)
-        if cut < 0:
-            cut = even
-        yield clause[:cut].rstrip()
-        clause = clause[cut:].lstrip()
-        limit = LONGEST
-    yield clause
+def _cut(clause: str, limit: int) -> tuple[str, str]:
+    """The first part of a clause, and the rest."""
+    if len(clause) <= limit:
+        return clause, ""
+    # Of equal parts none is a single word that was left over.
+    even = -(-len(clause) // -(-len(clause) // limit))
+    cut = clause.rfind(" ", 1, even + 1)
+    if cut < 0:
+        cut = even
+    return clause[:cut].rstrip(), clause[cut:].lstrip()
 
 
 def _pause_s(part: str) -> float:
