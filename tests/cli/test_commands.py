@@ -684,6 +684,13 @@ class NoTls(Protocol):
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
+class Stalling(Protocol):
+    """Begins an answer and says no more."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+
 class TrustTests(TestCase):
     """A gateway with a certificate of its own making."""
 
@@ -735,6 +742,14 @@ class TrustTests(TestCase):
         self.patch(client_module, "ANSWER_S", 0.1)
         said = await self.refused(f"ws://localhost:{port.getHost().port}")
         self.assertIn("nothing was answered within 0.1 s", said)
+
+    async def test_an_answer_that_stops_coming(self) -> None:
+        """Nor for the rest of an answer of which the beginning has come."""
+        port = reactor.listenTCP(0, Factory.forProtocol(Stalling), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.patch(client_module, "ANSWER_S", 0.5)
+        said = await self.refused(f"ws://localhost:{port.getHost().port}")
+        self.assertIn("nothing was answered within 0.5 s", said)
 
 
 class TrustFileTests(SynchronousTestCase):

@@ -21,13 +21,16 @@ from twisted.internet.error import (
     DNSLookupError,
 )
 from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import (
     Certificate,
     optionsForClientTLS,
     platformTrust,
     trustRootFromCertificates,
 )
-from twisted.web.client import Agent
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
@@ -195,7 +198,9 @@ class RemoteGateway:
         try:
             asked = self._http.request(method, url, json=body)
             response = await asked.addTimeout(ANSWER_S, self._reactor, _too_late)
-            content: bytes = await response.content()
+            body = _Body(self._reactor)
+            response.deliverBody(body)
+            content = await body.whole
         except Exception as error:
             # Whatever keeps an answer from coming is told the same way: there is none.
             raise nobody(self._address, error) from error
@@ -205,6 +210,38 @@ class RemoteGateway:
             name.decode().lower(): values[0].decode("latin-1")
             for name, values in response.headers.getAllRawHeaders()
         }, content
+
+
+class _Body(Protocol):
+    """All of an answer, however long it takes, as long as it goes on coming.
+
+    Attributes:
+        whole: fires with it; fails if the connection breaks, or with TimeoutError if nothing comes for ``ANSWER_S``.
+    """
+
+    transport: Any
+
+    def __init__(self, reactor: Any) -> None:
+        self.whole: Deferred[bytes] = Deferred()
+        self._pieces: list[bytes] = []
+        self._stall = reactor.callLater(ANSWER_S, self._stalled)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._stall.reset(ANSWER_S)
+        self._pieces.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not self._stall.active():
+            return
+        self._stall.cancel()
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.whole.callback(b"".join(self._pieces))
+        else:
+            self.whole.errback(reason)
+
+    def _stalled(self) -> None:
+        self.transport.loseConnection()
+        self.whole.errback(TimeoutError())
 
 
 @implementer(IPolicyForHTTPS)
